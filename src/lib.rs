@@ -1,0 +1,11 @@
+//! trackerd, a BitTorrent tracker.
+pub mod access;
+pub mod config;
+pub mod error;
+pub mod net;
+pub mod router;
+pub mod stats;
+pub mod swarm;
+pub mod sys;
+pub mod types;
+pub mod wire;
