@@ -6,6 +6,7 @@ pub mod net;
 pub mod router;
 pub mod stats;
 pub mod swarm;
+#[allow(unsafe_code)]
 pub mod sys;
 pub mod types;
 pub mod wire;

@@ -1,0 +1,129 @@
+//! Listening sockets that the workers share.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+/// Connections the kernel keeps for us until they are accepted; it caps this at `somaxconn`.
+const BACKLOG: i32 = 4096;
+
+/// What a listening address speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Datagrams.
+    Udp,
+    /// Connections.
+    Tcp,
+}
+
+impl Transport {
+    fn socket(self, addr: SocketAddr) -> io::Result<Socket> {
+        let (kind, protocol) = match self {
+            Transport::Udp => (Type::DGRAM, Protocol::UDP),
+            Transport::Tcp => (Type::STREAM, Protocol::TCP),
+        };
+        let socket = Socket::new(Domain::for_address(addr), kind, Some(protocol))?;
+        if addr.is_ipv6() {
+            // One family per socket: a peer's family is then its socket's.
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    }
+}
+
+/// Fails if anybody else holds the address.
+///
+/// Sockets that share a port by SO_REUSEPORT share it with every process of the same user, so a
+/// second tracker would quietly take half of the first one's packets. This bind doesn't share.
+pub fn probe(transport: Transport, addr: SocketAddr) -> io::Result<()> {
+    let socket = transport.socket(addr)?;
+    if transport == Transport::Tcp {
+        // Connections of an earlier run that linger in TIME_WAIT are no second tracker.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&addr.into())
+}
+
+/// A UDP socket, one of several on its address.
+///
+/// On a wildcard address the socket tells where each datagram was sent to, so that the reply can
+/// leave from there.
+pub fn udp(addr: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Transport::Udp.socket(addr)?;
+    socket.set_reuse_port(true)?;
+    if addr.ip().is_unspecified() {
+        let (level, option) = match addr {
+            SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
+            SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
+        };
+        switch_on(&socket, level, option)?;
+    }
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+/// Sets the receive buffer of a UDP socket, in bytes; the kernel caps it at `rmem_max`.
+pub fn receive_buffer(socket: &impl AsFd, bytes: usize) -> io::Result<()> {
+    SockRef::from(socket).set_recv_buffer_size(bytes)
+}
+
+/// A TCP listener, one of several on its address.
+pub fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Transport::Tcp.socket(addr)?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    // Set here, inherited by every connection: an answer is one write, and it shall leave at once.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn switch_on(socket: &Socket, level: libc::c_int, option: libc::c_int) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the pointer and length describe `on`, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            option,
+            (&raw const on).cast(),
+            size_of_val(&on) as libc::socklen_t,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_share_an_address_and_strangers_are_noticed() {
+        for any in ["127.0.0.1:0", "[::1]:0"] {
+            let any = any.parse().unwrap();
+            let first = udp(any).unwrap();
+            let addr = first.local_addr().unwrap();
+            let _second = udp(addr).unwrap();
+            assert_eq!(
+                probe(Transport::Udp, addr).unwrap_err().kind(),
+                io::ErrorKind::AddrInUse
+            );
+            let first = tcp(any).unwrap();
+            let addr = first.local_addr().unwrap();
+            let _second = tcp(addr).unwrap();
+            assert_eq!(
+                probe(Transport::Tcp, addr).unwrap_err().kind(),
+                io::ErrorKind::AddrInUse
+            );
+        }
+    }
+}
