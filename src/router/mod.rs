@@ -1,1 +1,309 @@
-//! (to come)
+//! Words → owner shard → words.
+//!
+//! A [`Router`] stands between one worker's sockets and the shards of all workers. It promises
+//! that every request reaches the shard that owns its info-hash and that the answer reaches its
+//! ticket: at once when the shard is the worker's own, by letter when it is a neighbour's. It
+//! never blocks, keeps no table of requests in flight but for questions to several shards, and
+//! knows owners, not rules: who may ask was decided before.
+
+mod gather;
+mod mail;
+mod owner;
+
+use smallvec::SmallVec;
+
+pub use mail::{Mail, Wake};
+pub use owner::Owners;
+
+use crate::swarm::{Shard, Swept, Totals};
+use crate::types::{Announce, Counts, InfoHash, Peers, Reply, Scraped, Seconds};
+use gather::{Gather, Slot};
+
+/// Letters an inbox holds. They are read every turn, and a turn brings a few hundred requests.
+pub const LETTERS_MAX: usize = 1024;
+
+/// Questions to several shards that one worker has under way. A flood of them is shed here.
+const GATHERED_MAX: usize = 1024;
+
+/// Peer buffers kept for letters; more were in use at once only in a burst.
+const SPARES_MAX: usize = 256;
+
+/// Whether the answer to an announce has to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// The connection is here, so the answer is needed here.
+    Here,
+    /// Whoever owns the info-hash can answer: its socket has the same address as ours.
+    Anywhere,
+}
+
+/// Where answers go that were not known at once. `T` is the ticket that came with the request,
+/// `S` a worker's sheet of a survey.
+pub trait Lanes<T, S> {
+    /// Takes the answer to a request.
+    fn deliver(&mut self, ticket: T, reply: Reply<'_>);
+    /// Fills in this worker's sheet.
+    fn sheet(&mut self, totals: Totals) -> S;
+    /// Takes the sheets of all workers.
+    fn deliver_survey(&mut self, ticket: T, sheets: &[S]);
+}
+
+/// A message between workers. The buffers travel with the question and come back with the answer,
+/// so that nothing is allocated in the long run.
+pub enum Letter<T, S> {
+    /// Please announce, and answer to worker `back`, if any, or else to the client.
+    Announce {
+        announce: Announce,
+        ticket: T,
+        back: Option<usize>,
+        room: Peers,
+    },
+    /// The answer to an announce.
+    Announced {
+        ticket: T,
+        counts: Counts,
+        found: Peers,
+    },
+    /// Please look these up for worker `back`.
+    Scrape { slot: Slot, back: usize, part: Part },
+    /// The answer to a scrape.
+    Scraped { slot: Slot, part: Part },
+    /// Please fill in your sheet for worker `back`.
+    Survey { slot: Slot, back: usize },
+    /// A filled-in sheet.
+    Surveyed { slot: Slot, sheet: S },
+}
+
+/// The info-hashes of a scrape that one worker owns, each with its place in the question.
+type Part = Vec<(usize, Scraped)>;
+
+/// One worker's shard, and the way to the others.
+pub struct Router<T, S> {
+    me: usize,
+    owners: Owners,
+    shard: Shard,
+    mail: Mail<Letter<T, S>>,
+    scrapes: Gather<(T, Vec<Scraped>)>,
+    surveys: Gather<(T, Vec<S>)>,
+    found: Peers,
+    scraped: Vec<Scraped>,
+    spares: Vec<Peers>,
+}
+
+impl<T: Copy, S> Router<T, S> {
+    /// The router of worker `me`.
+    pub fn new(me: usize, owners: Owners, shard: Shard, mail: Mail<Letter<T, S>>) -> Router<T, S> {
+        Router {
+            me,
+            owners,
+            shard,
+            mail,
+            scrapes: Gather::new(GATHERED_MAX),
+            surveys: Gather::new(GATHERED_MAX),
+            found: Peers::default(),
+            scraped: Vec::new(),
+            spares: Vec::new(),
+        }
+    }
+
+    /// Announces to the owner shard. `None`: the answer follows by [`collect`](Self::collect),
+    /// here or, if `home` allows, at the owner.
+    pub fn announce(
+        &mut self,
+        now: Seconds,
+        announce: &Announce,
+        ticket: T,
+        home: Home,
+    ) -> Option<Reply<'_>> {
+        let owner = self.owners.owner(&announce.info_hash);
+        if owner == self.me {
+            let counts = self.shard.announce(now, announce, &mut self.found);
+            return Some(Reply::Announce(counts, &self.found));
+        }
+        let (back, room) = match home {
+            Home::Here => (Some(self.me), self.spares.pop().unwrap_or_default()),
+            Home::Anywhere => (None, Peers::default()),
+        };
+        let letter = Letter::Announce {
+            announce: *announce,
+            ticket,
+            back,
+            room,
+        };
+        if self.mail.post(owner, letter) {
+            None
+        } else {
+            Some(Reply::Busy)
+        }
+    }
+
+    /// Scrapes the owner shards. `None`: the answer follows by [`collect`](Self::collect).
+    pub fn scrape(
+        &mut self,
+        now: Seconds,
+        info_hashes: impl IntoIterator<Item = InfoHash>,
+        ticket: T,
+    ) -> Option<Reply<'_>> {
+        let mut parts: SmallVec<[(usize, Part); 8]> = SmallVec::new();
+        self.scraped.clear();
+        for (place, info_hash) in info_hashes.into_iter().enumerate() {
+            let owner = self.owners.owner(&info_hash);
+            let counts = if owner == self.me {
+                self.shard.scrape(now, &info_hash)
+            } else {
+                None
+            };
+            self.scraped.push((info_hash, counts));
+            if owner != self.me {
+                let entry = (place, (info_hash, None));
+                match parts.iter_mut().find(|(worker, _)| *worker == owner) {
+                    Some((_, part)) => part.push(entry),
+                    None => parts.push((owner, vec![entry])),
+                }
+            }
+        }
+        if parts.is_empty() {
+            return Some(Reply::Scrape(&self.scraped));
+        }
+        let question = (ticket, std::mem::take(&mut self.scraped));
+        let Some(slot) = self.scrapes.open(question, parts.len()) else {
+            return Some(Reply::Busy);
+        };
+        for (owner, part) in parts {
+            if !self.mail.post(
+                owner,
+                Letter::Scrape {
+                    slot,
+                    back: self.me,
+                    part,
+                },
+            ) {
+                self.scrapes.close(slot);
+                return Some(Reply::Busy);
+            }
+        }
+        None
+    }
+
+    /// Asks every worker for its sheet, this one through `lanes`. The sheets follow by
+    /// [`Lanes::deliver_survey`], at once if there is one worker only. `false`: too much is under
+    /// way, and nothing will follow.
+    pub fn survey(&mut self, ticket: T, lanes: &mut impl Lanes<T, S>) -> bool {
+        let own = lanes.sheet(self.shard.totals());
+        let others = self.mail.boxes_total() - 1;
+        if others == 0 {
+            lanes.deliver_survey(ticket, &[own]);
+            return true;
+        }
+        let Some(slot) = self.surveys.open((ticket, vec![own]), others) else {
+            return false;
+        };
+        for worker in (0..=others).filter(|worker| *worker != self.me) {
+            if !self.mail.post(
+                worker,
+                Letter::Survey {
+                    slot,
+                    back: self.me,
+                },
+            ) {
+                self.surveys.close(slot);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Serves the letters that have come in, and hands late answers to their lanes. Whether there
+    /// may be more of them, so that the caller should come again without sleeping.
+    pub fn collect(&mut self, now: Seconds, lanes: &mut impl Lanes<T, S>) -> bool {
+        self.mail.open();
+        for _ in 0..LETTERS_MAX {
+            match self.mail.take() {
+                Some(letter) => self.serve(now, letter, lanes),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Wakes the neighbours that have mail from us; once a turn. Whether answers still wait for
+    /// room in an inbox, so that the caller should come again soon.
+    pub fn flush(&mut self) -> bool {
+        self.mail.flush()
+    }
+
+    /// Lets expired peers go, in bounded steps: see [`Shard::sweep`].
+    pub fn sweep(&mut self, now: Seconds) -> Swept {
+        self.shard.sweep(now)
+    }
+
+    fn serve(&mut self, now: Seconds, letter: Letter<T, S>, lanes: &mut impl Lanes<T, S>) {
+        match letter {
+            Letter::Announce {
+                announce,
+                ticket,
+                back: Some(back),
+                room: mut found,
+            } => {
+                let counts = self.shard.announce(now, &announce, &mut found);
+                self.mail.answer(
+                    back,
+                    Letter::Announced {
+                        ticket,
+                        counts,
+                        found,
+                    },
+                );
+            }
+            Letter::Announce {
+                announce,
+                ticket,
+                back: None,
+                ..
+            } => {
+                let counts = self.shard.announce(now, &announce, &mut self.found);
+                lanes.deliver(ticket, Reply::Announce(counts, &self.found));
+            }
+            Letter::Announced {
+                ticket,
+                counts,
+                found,
+            } => {
+                lanes.deliver(ticket, Reply::Announce(counts, &found));
+                if self.spares.len() < SPARES_MAX {
+                    self.spares.push(found);
+                }
+            }
+            Letter::Scrape {
+                slot,
+                back,
+                mut part,
+            } => {
+                for (_, (info_hash, counts)) in &mut part {
+                    *counts = self.shard.scrape(now, info_hash);
+                }
+                self.mail.answer(back, Letter::Scraped { slot, part });
+            }
+            Letter::Scraped { slot, part } => {
+                let done = self.scrapes.part(slot, |(_, scraped)| {
+                    for (place, found) in part {
+                        scraped[place] = found;
+                    }
+                });
+                if let Some((ticket, scraped)) = done {
+                    lanes.deliver(ticket, Reply::Scrape(&scraped));
+                }
+            }
+            Letter::Survey { slot, back } => {
+                let sheet = lanes.sheet(self.shard.totals());
+                self.mail.answer(back, Letter::Surveyed { slot, sheet });
+            }
+            Letter::Surveyed { slot, sheet } => {
+                if let Some((ticket, sheets)) = self.surveys.part(slot, |(_, all)| all.push(sheet))
+                {
+                    lanes.deliver_survey(ticket, &sheets);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What a worker knows when it answers: the terms, the gate, the clock's reading, the counters.
+
+use std::net::IpAddr;
+
+use crate::access::{Cookie, Gate};
+use crate::stats::Counters;
+use crate::types::{Announce, Event, InfoHash, PeerAddr, Seconds, Want};
+
+/// What clients are told and granted; the same on every worker.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Middle of the interval clients are told.
+    pub interval: Seconds,
+    /// How far the interval of one answer may be off the middle, either way.
+    pub interval_jitter: Seconds,
+    /// The least time between two announces.
+    pub min_interval: Seconds,
+    /// Peers listed when a client doesn't say how many.
+    pub numwant_default: u16,
+    /// The most peers listed.
+    pub numwant_max: u16,
+    /// Where `/` leads, if anywhere.
+    pub redirect_url: Option<String>,
+    /// The path of the statistics, without a leading slash.
+    pub stats_path: String,
+    /// How long a connection may wait for its next request.
+    pub idle_secs_max: Seconds,
+    /// How long a request may take to arrive, and its answer to leave.
+    pub request_secs_max: Seconds,
+}
+
+/// One worker's view of the rules, and its tally.
+pub struct Desk {
+    /// The reading of the clock for this turn.
+    pub now: Seconds,
+    /// What clients are told and granted.
+    pub terms: Terms,
+    /// Who may ask for what.
+    pub gate: Gate,
+    /// Connection ids.
+    pub cookie: Cookie,
+    /// What happened so far.
+    pub counters: Counters,
+    random: u32,
+}
+
+impl Desk {
+    /// A desk; `random` seeds the jitter of the intervals.
+    pub fn new(terms: Terms, gate: Gate, cookie: Cookie, random: u32) -> Desk {
+        let counters = Counters::default();
+        Desk { now: 0, terms, gate, cookie, counters, random: random | 1 }
+    }
+
+    /// The interval for one answer, drawn evenly around the middle: clients that came at the same
+    /// moment shall not come back at the same moment.
+    pub fn interval(&mut self) -> Seconds {
+        // Marsaglia's xorshift: nothing depends on this being hard to guess.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+        let Terms { interval, interval_jitter, .. } = self.terms;
+        let spread = self.random % interval_jitter.saturating_mul(2).max(1);
+        interval.saturating_sub(interval_jitter).saturating_add(spread)
+    }
+
+    /// Whether the answer to an announce may list peers, and how many.
+    pub fn numwant(&self, asked: Option<u32>, unsaid: u16) -> u16 {
+        let asked = asked.map_or(unsaid, |n| u16::try_from(n).unwrap_or(u16::MAX));
+        asked.min(self.terms.numwant_max)
+    }
+}

@@ -1,0 +1,322 @@
+//! What an HTTP request means here, and the words of every answer.
+
+use std::net::SocketAddr;
+
+use crate::access::{Retry, Verdict};
+use crate::net::desk::Desk;
+use crate::net::{Office, Ticket};
+use crate::router::Home;
+use crate::stats::modes::{self, Mode};
+use crate::stats::{Count, Sheet};
+use crate::types::{self, Family, InfoHash, PeerAddr, Reply, Want};
+use crate::wire::answer::{Announce, Failure, RetryIn, Scrape};
+use crate::wire::http::{Head, Response, Status, Version};
+use crate::wire::query;
+
+/// What bencoded answers are sent as, by opentracker too.
+const TEXT: &[u8] = b"text/plain";
+
+/// A request, and where it came from.
+pub struct Asked<'a> {
+    /// The request.
+    pub head: Head<'a>,
+    /// The other end of the connection.
+    pub from: SocketAddr,
+    /// Where an answer goes that is not known at once.
+    pub ticket: Ticket,
+}
+
+/// What became of a request.
+pub enum Outcome {
+    /// The answer is written; whether the connection may stay.
+    Answered(bool),
+    /// The answer follows by letter.
+    Waits(Pending),
+    /// The sheets of all workers are needed for the answer.
+    WantsSurvey(Pending),
+}
+
+/// What a request under way leaves behind for its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    version: Version,
+    keep_alive: bool,
+    asker: Family,
+    question: Question,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Question {
+    Announce { compact: bool },
+    Scrape,
+    Stats(Mode),
+    /// One that is answered without asking anybody.
+    Page,
+}
+
+/// Answers the requests of one worker's connections.
+#[derive(Default)]
+pub struct Http {
+    /// Bodies are written here first, since their length comes before them.
+    body: Vec<u8>,
+    hashes: Vec<InfoHash>,
+}
+
+impl Http {
+    /// Answers a request into `out`, or says what it waits for.
+    pub fn serve(&mut self, asked: &Asked<'_>, office: &mut Office<'_>, out: &mut Vec<u8>) -> Outcome {
+        let mut pending = Pending {
+            version: asked.head.version,
+            keep_alive: asked.head.keep_alive,
+            asker: PeerAddr::from(asked.from).family(),
+            question: Question::Page,
+        };
+        let (path, query) = query::split(asked.head.target);
+        let query = query.unwrap_or_default();
+        match page(path, &office.desk.terms.stats_path) {
+            Page::Announce => self.announce(query, asked, pending, office, out),
+            Page::Scrape => self.scrape(query, asked, pending, office, out),
+            Page::Stats => {
+                let mode = modes::find(stats_mode(query));
+                match (office.desk.gate.stats(asked.from.ip()), mode) {
+                    (Verdict::Refuse(_), _) => pending.page(Status::FORBIDDEN, office.desk, out),
+                    (Verdict::Allow, None) => pending.page(Status::BAD_REQUEST, office.desk, out),
+                    (Verdict::Allow, Some(mode)) => {
+                        pending.question = Question::Stats(mode);
+                        Outcome::WantsSurvey(pending)
+                    }
+                }
+            }
+            Page::Front if office.desk.terms.redirect_url.is_some() => {
+                pending.page(Status::FOUND, office.desk, out)
+            }
+            Page::Front | Page::Unknown => pending.page(Status::NOT_FOUND, office.desk, out),
+        }
+    }
+
+    /// Writes the answer to an announce or scrape; whether the connection may stay.
+    pub fn finish(
+        &mut self,
+        pending: &Pending,
+        reply: Reply<'_>,
+        desk: &mut Desk,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        self.body.clear();
+        match (reply, pending.question) {
+            (Reply::Announce(counts, peers), question) => {
+                let interval = desk.interval();
+                let answer = Announce {
+                    counts,
+                    external_ip: None,
+                    interval,
+                    min_interval: Some(desk.terms.min_interval),
+                    peers,
+                    tracker_id: None,
+                    warning: None,
+                };
+                if matches!(question, Question::Announce { compact: false }) {
+                    answer.emit_dictionaries(&mut self.body);
+                } else {
+                    answer.emit_compact(pending.asker, &mut self.body);
+                }
+            }
+            (Reply::Scrape(files), _) => {
+                Scrape { files, min_request_interval: None }.emit(&mut self.body);
+            }
+            (Reply::Busy, _) => {
+                desk.counters.count(pending.asker, Count::Busy);
+                pending.page(Status::UNAVAILABLE, desk, out);
+                return false;
+            }
+        }
+        pending.text(&self.body, out)
+    }
+
+    /// Writes the answer to a question of statistics; whether the connection may stay.
+    pub fn finish_survey(
+        &mut self,
+        pending: &Pending,
+        sheets: &[Sheet],
+        desk: &Desk,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let Question::Stats(mode) = pending.question else {
+            return false;
+        };
+        pending.text(mode(&Sheet::sum(sheets), desk.now).as_bytes(), out)
+    }
+
+    fn announce(
+        &mut self,
+        query: &[u8],
+        asked: &Asked<'_>,
+        mut pending: Pending,
+        office: &mut Office<'_>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let desk = &mut *office.desk;
+        desk.counters.count(pending.asker, Count::HttpAnnounce);
+        let said = match query::Announce::parse(query) {
+            Ok(said) => said,
+            Err(refusal) => {
+                return self.fail(Failure::new(refusal.reason()), &pending, desk, out);
+            }
+        };
+        if let Verdict::Refuse(reason) = desk.gate.announce(&said.info_hash, said.event) {
+            let interval = desk.interval();
+            let failure = Failure {
+                interval: Some(interval),
+                min_interval: Some(desk.terms.min_interval),
+                retry_in: Some(match reason.retry() {
+                    Retry::Never => RetryIn::Never,
+                    Retry::Minutes(minutes) => RetryIn::Minutes(minutes.into()),
+                }),
+                ..Failure::new(reason.text())
+            };
+            return self.fail(failure, &pending, desk, out);
+        }
+        pending.question = Question::Announce { compact: said.compact };
+        let announce = types::Announce {
+            info_hash: said.info_hash,
+            peer: PeerAddr::new(asked.from.ip(), said.port),
+            event: said.event,
+            seeder: said.seeder(),
+            want: Want {
+                numwant: desk.numwant(said.numwant, desk.terms.numwant_default),
+                both: pending.asker == Family::V6,
+            },
+        };
+        let now = desk.now;
+        match office.router.announce(now, &announce, asked.ticket, Home::Here) {
+            Some(reply) => Outcome::Answered(self.finish(&pending, reply, desk, out)),
+            None => Outcome::Waits(pending),
+        }
+    }
+
+    fn scrape(
+        &mut self,
+        query: &[u8],
+        asked: &Asked<'_>,
+        mut pending: Pending,
+        office: &mut Office<'_>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let desk = &mut *office.desk;
+        desk.counters.count(pending.asker, Count::HttpScrape);
+        self.hashes.clear();
+        if let Err(refusal) = query::parse_scrape(query, &mut self.hashes) {
+            return self.fail(Failure::new(refusal.reason()), &pending, desk, out);
+        }
+        if self.hashes.is_empty() {
+            let failure = Failure {
+                retry_in: Some(RetryIn::Never),
+                ..Failure::new("a scrape must name the torrents it asks about")
+            };
+            return self.fail(failure, &pending, desk, out);
+        }
+        pending.question = Question::Scrape;
+        let hashes = self.hashes.iter().copied();
+        match office.router.scrape(desk.now, hashes, asked.ticket) {
+            Some(reply) => Outcome::Answered(self.finish(&pending, reply, desk, out)),
+            None => Outcome::Waits(pending),
+        }
+    }
+
+    /// Refuses in the tracker protocol's way: HTTP went well, so clients look at the body.
+    fn fail(
+        &mut self,
+        failure: Failure<'_>,
+        pending: &Pending,
+        desk: &mut Desk,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        desk.counters.count(pending.asker, Count::HttpFailure);
+        self.body.clear();
+        failure.emit(&mut self.body);
+        Outcome::Answered(pending.text(&self.body, out))
+    }
+}
+
+impl Pending {
+    /// An answer that went well.
+    fn text(&self, body: &[u8], out: &mut Vec<u8>) -> bool {
+        let response = Response {
+            status: Status::OK,
+            version: self.version,
+            keep_alive: self.keep_alive,
+            content_type: TEXT,
+            content_length: Some(body.len() as u64),
+            location: None,
+        };
+        response.emit(out);
+        out.extend_from_slice(body);
+        self.keep_alive
+    }
+
+    /// An answer of a status and little else.
+    fn page(&self, status: Status, desk: &mut Desk, out: &mut Vec<u8>) -> Outcome {
+        let keep_alive = self.keep_alive && status != Status::UNAVAILABLE;
+        let location = match status {
+            Status::FOUND => desk.terms.redirect_url.as_deref().map(str::as_bytes),
+            _ => {
+                desk.counters.count(self.asker, Count::HttpError);
+                None
+            }
+        };
+        emit_page(status, self.version, keep_alive, location, out);
+        Outcome::Answered(keep_alive)
+    }
+}
+
+/// Writes the answer to a request that can't be understood, or comes too late; the connection
+/// closes after it, since nobody knows where the next request would begin.
+pub fn emit_fault(status: Status, out: &mut Vec<u8>) {
+    emit_page(status, Version::V11, false, None, out);
+}
+
+fn emit_page(
+    status: Status,
+    version: Version,
+    keep_alive: bool,
+    location: Option<&[u8]>,
+    out: &mut Vec<u8>,
+) {
+    let title = status.reason();
+    let body = ["<title>", title, "</title>\n"];
+    let content_length = body.iter().map(|part| part.len() as u64).sum();
+    let response = Response {
+        status,
+        version,
+        keep_alive,
+        content_type: b"text/html",
+        content_length: Some(content_length),
+        location,
+    };
+    response.emit(out);
+    body.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+}
+
+enum Page {
+    Announce,
+    Scrape,
+    Stats,
+    Front,
+    Unknown,
+}
+
+/// Which page a path names; as opentracker reads it, so that `/announce.php` works too.
+fn page(path: &[u8], stats_path: &str) -> Page {
+    let slashes = path.iter().take_while(|b| **b == b'/').count();
+    match &path[slashes..] {
+        path if path == stats_path.as_bytes() => Page::Stats,
+        [] => Page::Front,
+        [b'a', ..] => Page::Announce,
+        [b's', b'c', ..] => Page::Scrape,
+        _ => Page::Unknown,
+    }
+}
+
+fn stats_mode(query: &[u8]) -> Option<&[u8]> {
+    query.split(|b| *b == b'&').find_map(|pair| pair.strip_prefix(b"mode="))
+}

@@ -1,0 +1,234 @@
+//! Datagrams: BEP 15 requests in, replies out, a batch at a time.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::UdpSocket;
+use mio::{Interest, Registry, Token};
+
+use crate::access::Verdict;
+use crate::net::desk::Desk;
+use crate::net::{Router, Ticket};
+use crate::router::Home;
+use crate::stats::Count;
+use crate::sys::udp::{Inbox, Outbox, Source};
+use crate::types::{self, Family, PeerAddr, Reply, Want};
+use crate::wire::udp::{self as wire, Request};
+
+/// Datagrams per system call. More would not be there to take, on the usual machine.
+const BATCH: usize = 32;
+
+/// Batches from one socket before the other sockets and the timers get their turn.
+const BATCHES_A_TURN: usize = 16;
+
+/// Where a reply by UDP goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Return {
+    listener: usize,
+    source: Source,
+    transaction: u32,
+}
+
+/// The UDP sockets of one worker.
+pub struct Udp {
+    sockets: Vec<Listener>,
+    inbox: Inbox,
+    outbox: Outbox,
+    /// Whose replies are in the outbox.
+    outbox_of: usize,
+}
+
+struct Listener {
+    socket: UdpSocket,
+    family: Family,
+}
+
+impl Udp {
+    /// Takes the sockets over. They are named by their place, so every worker must have the same
+    /// addresses in the same order.
+    pub fn new(sockets: Vec<std::net::UdpSocket>) -> io::Result<Udp> {
+        let sockets = sockets.into_iter().map(|socket| {
+            let family = family(socket.local_addr()?);
+            Ok(Listener { socket: UdpSocket::from_std(socket), family })
+        });
+        let sockets: Vec<_> = sockets.collect::<io::Result<_>>()?;
+        // Without UDP there is nothing to keep buffers for.
+        let slots = if sockets.is_empty() { 0 } else { BATCH };
+        let (inbox, outbox) = (Inbox::new(slots), Outbox::new(slots));
+        Ok(Udp { sockets, inbox, outbox, outbox_of: 0 })
+    }
+
+    /// How many sockets there are.
+    pub fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Asks for events; socket `i` reports as `Token(first + i)`.
+    pub fn register(&mut self, registry: &Registry, first: usize) -> io::Result<()> {
+        let tokens = (first..).map(Token);
+        self.sockets.iter_mut().zip(tokens).try_for_each(|(listener, token)| {
+            registry.register(&mut listener.socket, token, Interest::READABLE)
+        })
+    }
+
+    /// Serves what has arrived at a socket. Whether there may be more than one turn's worth.
+    pub fn drain(&mut self, listener: usize, router: &mut Router, desk: &mut Desk) -> bool {
+        let family = self.sockets[listener].family;
+        for _ in 0..BATCHES_A_TURN {
+            let received = self.inbox.receive(&self.sockets[listener].socket);
+            desk.counters.add(family, Count::UdpReceived, received as u64);
+            self.use_outbox_for(listener, desk);
+            for (bytes, source) in self.inbox.datagrams() {
+                if self.outbox.is_full() {
+                    flush(&mut self.outbox, &self.sockets[listener], desk);
+                }
+                answer(bytes, listener, source, &mut self.outbox, router, desk);
+            }
+            if received < self.inbox.slots() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Takes an answer that came by letter.
+    pub fn deliver(&mut self, to: Return, reply: Reply<'_>, desk: &mut Desk) {
+        self.use_outbox_for(to.listener, desk);
+        if self.outbox.is_full() {
+            self.flush(desk);
+        }
+        emit(&to, reply, &mut self.outbox, desk);
+    }
+
+    /// Sends what is waiting in the outbox; once a turn.
+    pub fn flush(&mut self, desk: &mut Desk) {
+        if !self.outbox.is_empty() {
+            flush(&mut self.outbox, &self.sockets[self.outbox_of], desk);
+        }
+    }
+
+    fn use_outbox_for(&mut self, listener: usize, desk: &mut Desk) {
+        if self.outbox_of != listener {
+            self.flush(desk);
+            self.outbox_of = listener;
+        }
+    }
+}
+
+fn family(addr: SocketAddr) -> Family {
+    PeerAddr::from(addr).family()
+}
+
+fn flush(outbox: &mut Outbox, listener: &Listener, desk: &mut Desk) {
+    let sent = outbox.send(&listener.socket);
+    desk.counters.add(listener.family, Count::UdpSent, sent.sent as u64);
+    desk.counters.add(listener.family, Count::UdpSendDropped, sent.dropped as u64);
+}
+
+fn answer(
+    bytes: &[u8],
+    listener: usize,
+    source: Source,
+    outbox: &mut Outbox,
+    router: &mut Router,
+    desk: &mut Desk,
+) {
+    let ip = source.addr.ip();
+    let family = family(source.addr);
+    let Some(request) = Request::parse(bytes) else {
+        return desk.counters.count(family, Count::UdpMalformed);
+    };
+    if let Request::Connect { transaction } = request {
+        desk.counters.count(family, Count::UdpConnect);
+        let connection = desk.cookie.issue(desk.now, ip);
+        wire::Reply::Connect { transaction, connection }.emit(outbox.reply(&source));
+        return;
+    }
+    let (connection, transaction) = match &request {
+        Request::Announce(announce) => (announce.connection, announce.transaction),
+        Request::Scrape(scrape) => (scrape.connection, scrape.transaction),
+        Request::Connect { .. } => return,
+    };
+    let to = Return { listener, source, transaction };
+    if !desk.cookie.check(desk.now, ip, connection) {
+        desk.counters.count(family, Count::UdpMismatch);
+        // The address is not proven: the reply must not be longer than the request.
+        const MISMATCH: &[u8] = b"Connection ID mismatch.";
+        if bytes.len() >= wire::ERROR_LEN_MIN + MISMATCH.len() {
+            refuse(&to, MISMATCH, outbox);
+        }
+        return;
+    }
+    match request {
+        Request::Announce(announce) => announce_at(&to, &announce, outbox, router, desk),
+        Request::Scrape(scrape) => {
+            desk.counters.count(family, Count::UdpScrape);
+            let ticket = Ticket::Udp(to);
+            if let Some(reply) = router.scrape(desk.now, scrape.hashes(), ticket) {
+                emit(&to, reply, outbox, desk);
+            }
+        }
+        Request::Connect { .. } => {}
+    }
+}
+
+fn announce_at(
+    to: &Return,
+    announce: &wire::Announce<'_>,
+    outbox: &mut Outbox,
+    router: &mut Router,
+    desk: &mut Desk,
+) {
+    let ip = to.source.addr.ip();
+    let peer = PeerAddr::new(ip, announce.port);
+    let family = peer.family();
+    desk.counters.count(family, Count::UdpAnnounce);
+    let refusal = match desk.gate.announce(&announce.info_hash, announce.event) {
+        Verdict::Refuse(reason) => Some(reason.text()),
+        Verdict::Allow if announce.port == 0 => Some("port must not be 0"),
+        Verdict::Allow => None,
+    };
+    if let Some(text) = refusal {
+        desk.counters.count(family, Count::UdpFailure);
+        return refuse(to, text.as_bytes(), outbox);
+    }
+    // Who doesn't say how many gets as many as fit, as opentracker does.
+    let fit = wire::peers_max(family) as u16;
+    let numwant = desk.numwant(announce.numwant, fit).min(fit);
+    let announce = types::Announce {
+        info_hash: announce.info_hash,
+        peer,
+        event: announce.event,
+        seeder: announce.seeder(),
+        want: Want { numwant, both: false },
+    };
+    let ticket = Ticket::Udp(*to);
+    if let Some(reply) = router.announce(desk.now, &announce, ticket, Home::Anywhere) {
+        emit(to, reply, outbox, desk);
+    }
+}
+
+fn emit(to: &Return, reply: Reply<'_>, outbox: &mut Outbox, desk: &mut Desk) {
+    let transaction = to.transaction;
+    let family = family(to.source.addr);
+    match reply {
+        Reply::Announce(counts, peers) => wire::Reply::Announce {
+            transaction,
+            interval: desk.interval(),
+            leechers: counts.leechers,
+            seeders: counts.seeders,
+            peers: peers.of(family),
+        }
+        .emit(outbox.reply(&to.source)),
+        Reply::Scrape(scraped) => {
+            let counts = scraped.iter().map(|(_, counts)| counts.unwrap_or_default());
+            wire::emit_scrape(transaction, counts, outbox.reply(&to.source));
+        }
+        Reply::Busy => desk.counters.count(family, Count::Busy),
+    }
+}
+
+fn refuse(to: &Return, message: &[u8], outbox: &mut Outbox) {
+    let reply = wire::Reply::Error { transaction: to.transaction, message };
+    reply.emit(outbox.reply(&to.source));
+}
