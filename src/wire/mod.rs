@@ -1,1 +1,16 @@
-//! (to come)
+//! Bytes to words and words to bytes, both directions of every message.
+//!
+//! One format, one file, parse and emit side by side, so that every message round-trips. This
+//! room keeps no state, opens nothing, asks no clock and neither logs nor counts. Parsing borrows
+//! from the bytes it is given and allocates nothing on the announce path; emitting appends to a
+//! buffer of the caller's. Whatever strangers send, nothing here panics, and no input costs more
+//! than a time linear in its length. What a `parse` hands out can't be nonsense; what it refuses
+//! is `None` where nobody can be told, and otherwise says what to tell.
+
+pub mod answer;
+pub mod bencode;
+pub mod compact;
+mod decimal;
+pub mod http;
+pub mod query;
+pub mod udp;

@@ -1,0 +1,516 @@
+//! Heads of HTTP/1.0 and 1.1 requests and responses (RFC 9110, RFC 9112), as far as a tracker
+//! needs them: GET only, no bodies in requests, no chunks in responses.
+//!
+//! Everything has a defined answer: a head is parsed, incomplete, or refused with a [`Status`],
+//! after which the connection can't be trusted to be in step and is to be closed. Reading is
+//! strict where two readers could disagree about where a message ends, and lenient elsewhere:
+//! bare LF ends a line, up to two empty lines before a request are skipped, `Host` is not asked
+//! for, raw bytes from 0x80 may stand in a target, and so may spaces before its `?`.
+
+use super::decimal;
+
+/// The longest head. A scrape of the 74 hashes that UDP allows, every byte percent-encoded, is
+/// 5.3 KB, and browsers and proxies add up to 8 KB of cookies and names; a slow sender costs no
+/// more than this. The request line has no limit of its own.
+pub const HEAD_LEN_MAX: usize = 16 * 1024;
+
+/// How much of two empty lines before a request is skipped: some clients end a request with one
+/// line end too many.
+const LEADING_LEN_MAX: usize = 4;
+
+/// The longest registered method has 17 letters; what is longer is none.
+const METHOD_LEN_MAX: usize = 20;
+
+/// A status code. As an error of parsing it is the answer to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub u16);
+
+impl Status {
+    /// The answer follows.
+    pub const OK: Status = Status(200);
+    /// Look there instead.
+    pub const FOUND: Status = Status(302);
+    /// Not HTTP, or not unambiguous.
+    pub const BAD_REQUEST: Status = Status(400);
+    /// Not for you.
+    pub const FORBIDDEN: Status = Status(403);
+    /// No such path.
+    pub const NOT_FOUND: Status = Status(404);
+    /// Only GET.
+    pub const METHOD_NOT_ALLOWED: Status = Status(405);
+    /// The head took too long to come.
+    pub const REQUEST_TIMEOUT: Status = Status(408);
+    /// Requests have no body here.
+    pub const CONTENT_TOO_LARGE: Status = Status(413);
+    /// The request line alone is longer than [`HEAD_LEN_MAX`].
+    pub const URI_TOO_LONG: Status = Status(414);
+    /// The head is longer than [`HEAD_LEN_MAX`].
+    pub const HEAD_TOO_LARGE: Status = Status(431);
+    /// Not HTTP/1.
+    pub const VERSION_NOT_SUPPORTED: Status = Status(505);
+    /// Too busy just now.
+    pub const UNAVAILABLE: Status = Status(503);
+
+    /// The phrase that goes with the code.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Status::OK => "OK",
+            Status::FOUND => "Found",
+            Status::BAD_REQUEST => "Bad Request",
+            Status::FORBIDDEN => "Forbidden",
+            Status::NOT_FOUND => "Not Found",
+            Status::METHOD_NOT_ALLOWED => "Method Not Allowed",
+            Status::REQUEST_TIMEOUT => "Request Timeout",
+            Status::CONTENT_TOO_LARGE => "Content Too Large",
+            Status::URI_TOO_LONG => "URI Too Long",
+            Status::HEAD_TOO_LARGE => "Request Header Fields Too Large",
+            Status::UNAVAILABLE => "Service Unavailable",
+            Status::VERSION_NOT_SUPPORTED => "HTTP Version Not Supported",
+            _ => "",
+        }
+    }
+}
+
+/// The version of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0: connections close unless both sides say otherwise.
+    V10,
+    /// HTTP/1.1, or a later 1.x: connections stay unless one side says otherwise.
+    V11,
+}
+
+/// The head of a GET request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// Path and query, as sent; begins with `/`. See [`super::query::split`].
+    pub target: &'a [u8],
+    /// As sent.
+    pub version: Version,
+    /// Whether another request may follow on the connection.
+    pub keep_alive: bool,
+    /// All the headers.
+    pub headers: Headers<'a>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads the head at the front of `bytes` and says how many bytes it took; `None` when more
+    /// are needed. `seen` is how many of the bytes an earlier call has already found incomplete,
+    /// 0 at first: with it a head that trickles in is still read in linear time.
+    ///
+    /// A method that is not GET is refused as soon as it can be told, everything else when the
+    /// head is complete or longer than [`HEAD_LEN_MAX`]; how the bytes were cut makes no
+    /// difference.
+    pub fn parse(bytes: &'a [u8], seen: usize) -> Result<Option<(Head<'a>, usize)>, Status> {
+        let skipped = bytes
+            .iter()
+            .take(LEADING_LEN_MAX)
+            .take_while(|b| matches!(b, b'\r' | b'\n'));
+        let start = skipped.count();
+        if !method_is_get(&bytes[start..])? {
+            return Ok(None);
+        }
+        let Some(end) = end_of_head(bytes, start, seen) else {
+            return if bytes.len() < HEAD_LEN_MAX {
+                Ok(None)
+            } else if bytes[start..HEAD_LEN_MAX].contains(&b'\n') {
+                Err(Status::HEAD_TOO_LARGE)
+            } else {
+                Err(Status::URI_TOO_LONG)
+            };
+        };
+        let (line, block) = split_line(&bytes[start..end]);
+        let (target, version) = request_line(line)?;
+        let (headers, framing) = Headers::parse(block).ok_or(Status::BAD_REQUEST)?;
+        if framing.chunked && framing.content_length.is_some() {
+            return Err(Status::BAD_REQUEST);
+        }
+        if framing.chunked || framing.content_length.is_some_and(|len| len > 0) {
+            return Err(Status::CONTENT_TOO_LARGE);
+        }
+        let keep_alive = framing.keep_alive(version);
+        Ok(Some((
+            Head {
+                target,
+                version,
+                keep_alive,
+                headers,
+            },
+            end,
+        )))
+    }
+
+    /// The value of the first header of that name, in any case; without surrounding spaces.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.headers.named(name).next()
+    }
+}
+
+/// Appends the head of a GET request. `target` and `headers` are the caller's to keep free of
+/// line ends; whether the connection stays is said by a header among them.
+pub fn emit_request(target: &[u8], version: Version, headers: &[(&str, &[u8])], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"GET ");
+    out.extend_from_slice(target);
+    out.extend_from_slice(match version {
+        Version::V10 => b" HTTP/1.0\r\n",
+        Version::V11 => b" HTTP/1.1\r\n",
+    });
+    for (name, value) in headers {
+        emit_header(name, value, out);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The head of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Response<'a> {
+    /// The status code.
+    pub status: Status,
+    /// Emitting: the version of the request, which decides what has to be said about the
+    /// connection; the status line says HTTP/1.1 whatever the request was (RFC 9110, 2.5).
+    /// Parsed: that of the status line.
+    pub version: Version,
+    /// Whether another request may follow on the connection.
+    pub keep_alive: bool,
+    /// Empty for none.
+    pub content_type: &'a [u8],
+    /// Bytes of the body; `None` when the body ends with the connection.
+    pub content_length: Option<u64>,
+    /// Where to look instead.
+    pub location: Option<&'a [u8]>,
+}
+
+impl<'a> Response<'a> {
+    /// Appends the head; the body is the caller's to append.
+    pub fn emit(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"HTTP/1.1 ");
+        decimal::emit(self.status.0.into(), out);
+        out.push(b' ');
+        out.extend_from_slice(self.status.reason().as_bytes());
+        out.extend_from_slice(b"\r\n");
+        if !self.content_type.is_empty() {
+            emit_header("Content-Type", self.content_type, out);
+        }
+        if let Some(len) = self.content_length {
+            out.extend_from_slice(b"Content-Length: ");
+            decimal::emit(len, out);
+            out.extend_from_slice(b"\r\n");
+        }
+        if let Some(location) = self.location {
+            emit_header("Location", location, out);
+        }
+        if self.status == Status::METHOD_NOT_ALLOWED {
+            out.extend_from_slice(b"Allow: GET\r\n");
+        }
+        match (self.version, self.keep_alive) {
+            (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
+            (Version::V10, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+            (Version::V11, true) => {}
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// Reads the head at the front of `bytes` and says how many bytes it took; `Ok(None)` when
+    /// more are needed, with `seen` as in [`Head::parse`]. Chunked bodies are malformed: whoever
+    /// asks in HTTP/1.0 gets none.
+    pub fn parse(bytes: &'a [u8], seen: usize) -> Result<Option<(Response<'a>, usize)>, Malformed> {
+        let Some(end) = end_of_head(bytes, 0, seen) else {
+            return if bytes.len() < HEAD_LEN_MAX {
+                Ok(None)
+            } else {
+                Err(Malformed)
+            };
+        };
+        let (line, block) = split_line(&bytes[..end]);
+        let (status, version) = status_line(line).ok_or(Malformed)?;
+        let (headers, framing) = Headers::parse(block).ok_or(Malformed)?;
+        if framing.chunked {
+            return Err(Malformed);
+        }
+        let response = Response {
+            status,
+            version,
+            keep_alive: framing.keep_alive(version),
+            content_type: headers.named("Content-Type").next().unwrap_or_default(),
+            content_length: framing.content_length,
+            location: headers.named("Location").next(),
+        };
+        Ok(Some((response, end)))
+    }
+}
+
+/// Not the head of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// The headers of a message, kept as they came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Headers<'a>(&'a [u8]);
+
+impl<'a> Headers<'a> {
+    /// Names and values in the order they came, values without surrounding spaces.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + 'a {
+        Lines(self.0).map_while(header)
+    }
+
+    /// The values of all headers of that name, in any case.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        self.iter()
+            .filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, v)| v)
+    }
+
+    /// Checks every line up to the empty one, and notes what decides where the message ends.
+    fn parse(block: &'a [u8]) -> Option<(Headers<'a>, Framing)> {
+        let mut framing = Framing::default();
+        for line in Lines(block).take_while(|line| !line.is_empty()) {
+            let (name, value) = header(line)?;
+            framing.note(name, value)?;
+        }
+        Some((Headers(block), framing))
+    }
+}
+
+impl std::fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = String::from_utf8_lossy;
+        f.debug_map()
+            .entries(self.iter().map(|(name, value)| (text(name), text(value))))
+            .finish()
+    }
+}
+
+/// What the headers say about the end of the message and of the connection.
+#[derive(Default)]
+struct Framing {
+    content_length: Option<u64>,
+    chunked: bool,
+    close: bool,
+    stay: bool,
+}
+
+impl Framing {
+    fn keep_alive(&self, version: Version) -> bool {
+        !self.close && (self.stay || version == Version::V11)
+    }
+
+    /// `None` when the length of the body is no number, or differs from an earlier one.
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Option<()> {
+        if name.eq_ignore_ascii_case(b"Content-Length") {
+            let len = decimal::parse(value)?;
+            if self
+                .content_length
+                .replace(len)
+                .is_some_and(|earlier| earlier != len)
+            {
+                return None;
+            }
+        } else if name.eq_ignore_ascii_case(b"Transfer-Encoding") {
+            self.chunked = true;
+        } else if name.eq_ignore_ascii_case(b"Connection") {
+            for token in value.split(|&b| b == b',').map(<[u8]>::trim_ascii) {
+                self.close |= token.eq_ignore_ascii_case(b"close");
+                self.stay |= token.eq_ignore_ascii_case(b"keep-alive");
+            }
+        }
+        Some(())
+    }
+}
+
+/// Whether the bytes begin with `GET `; false while they may yet. Anything that is no method
+/// (a TLS hello) is refused at once, and so is the preface of HTTP/2, which looks like one.
+fn method_is_get(bytes: &[u8]) -> Result<bool, Status> {
+    if bytes.starts_with(b"GET ") {
+        return Ok(true);
+    }
+    let Some(len) = bytes
+        .iter()
+        .take(METHOD_LEN_MAX)
+        .position(|&b| !is_token(b))
+    else {
+        return if bytes.len() < METHOD_LEN_MAX {
+            Ok(false)
+        } else {
+            Err(Status::BAD_REQUEST)
+        };
+    };
+    match &bytes[..len] {
+        b"" | b"PRI" => Err(Status::BAD_REQUEST),
+        _ if bytes[len] == b' ' => Err(Status::METHOD_NOT_ALLOWED),
+        _ => Err(Status::BAD_REQUEST),
+    }
+}
+
+/// Where the head ends: past the first empty line, which is a line end after a line end.
+fn end_of_head(bytes: &[u8], start: usize, seen: usize) -> Option<usize> {
+    let bytes = &bytes[..bytes.len().min(HEAD_LEN_MAX)];
+    // An empty line that was incomplete may have begun two bytes before the end.
+    let mut at = start.max(seen.saturating_sub(2));
+    loop {
+        at += position(b'\n', bytes.get(at..)?)? + 1;
+        match bytes[at..] {
+            [b'\n', ..] => return Some(at + 1),
+            [b'\r', b'\n', ..] => return Some(at + 2),
+            _ => {}
+        }
+    }
+}
+
+/// Target and version of `GET target HTTP/1.1`.
+fn request_line(line: &[u8]) -> Result<(&[u8], Version), Status> {
+    let rest = line.strip_prefix(b"GET ").ok_or(Status::BAD_REQUEST)?;
+    let space = rest
+        .iter()
+        .rposition(|&b| b == b' ')
+        .ok_or(Status::BAD_REQUEST)?;
+    let (target, version) = (&rest[..space], &rest[space + 1..]);
+    if has_control(target) || position(b'\t', target).is_some() || !spaces_in_place(target) {
+        return Err(Status::BAD_REQUEST);
+    }
+    let target = origin_form(target).ok_or(Status::BAD_REQUEST)?;
+    match *version {
+        [
+            b'H',
+            b'T',
+            b'T',
+            b'P',
+            b'/',
+            b'1',
+            b'.',
+            minor @ b'0'..=b'9',
+        ] => Ok((
+            target,
+            if minor == b'0' {
+                Version::V10
+            } else {
+                Version::V11
+            },
+        )),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            Err(Status::VERSION_NOT_SUPPORTED)
+        }
+        _ => Err(Status::BAD_REQUEST),
+    }
+}
+
+/// Whether all spaces stand right before the first `?`. Broken clients put one there, as
+/// opentracker knows, and the line remains unambiguous.
+fn spaces_in_place(target: &[u8]) -> bool {
+    let Some(first) = position(b' ', target) else {
+        return true;
+    };
+    let rest = target[first..].trim_ascii_start();
+    rest.first() == Some(&b'?')
+        && position(b' ', rest).is_none()
+        && position(b'?', &target[..first]).is_none()
+}
+
+/// Path and query of a target that may also be a whole URL, as proxies are sent it.
+fn origin_form(target: &[u8]) -> Option<&[u8]> {
+    if target.starts_with(b"/") {
+        return Some(target);
+    }
+    let authority = ["http://", "https://"].iter().find_map(|scheme| {
+        let (front, rest) = target.split_at_checked(scheme.len())?;
+        front
+            .eq_ignore_ascii_case(scheme.as_bytes())
+            .then_some(rest)
+    })?;
+    match authority.iter().position(|b| matches!(b, b'/' | b'?')) {
+        Some(at) if authority[at] == b'/' => Some(&authority[at..]),
+        Some(_) => None,
+        None => Some(b"/"),
+    }
+}
+
+/// Code and version of `HTTP/1.1 200 OK`.
+fn status_line(line: &[u8]) -> Option<(Status, Version)> {
+    let (version, rest) = line.split_at_checked(b"HTTP/1.1".len())?;
+    let version = match version {
+        b"HTTP/1.0" => Version::V10,
+        b"HTTP/1.1" => Version::V11,
+        _ => return None,
+    };
+    match *rest {
+        [
+            b' ',
+            a @ b'1'..=b'9',
+            b @ b'0'..=b'9',
+            c @ b'0'..=b'9',
+            ref phrase @ ..,
+        ] if phrase.is_empty() || phrase[0] == b' ' => {
+            let digit = |byte: u8| u16::from(byte - b'0');
+            Some((Status(digit(a) * 100 + digit(b) * 10 + digit(c)), version))
+        }
+        _ => None,
+    }
+}
+
+/// Name and value of a header line; `None` for a folded one, a space before the colon, a
+/// control character anywhere.
+fn header(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = line.iter().position(|&b| !is_token(b))?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    let fine = line[colon] == b':' && colon > 0 && !has_control(value);
+    fine.then(|| (name, value.trim_ascii()))
+}
+
+fn emit_header(name: &str, value: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The lines of a head without their ends.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (line, rest) = split_line(self.0);
+        self.0 = rest;
+        Some(line)
+    }
+}
+
+fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let len = position(b'\n', bytes).unwrap_or(bytes.len());
+    let line = &bytes[..len];
+    (
+        line.strip_suffix(b"\r").unwrap_or(line),
+        bytes.get(len + 1..).unwrap_or_default(),
+    )
+}
+
+/// Whether a control character other than a tab is among the bytes. Written without a way out,
+/// which lets the compiler look at many bytes at once.
+fn has_control(bytes: &[u8]) -> bool {
+    bytes.iter().fold(false, |found, &b| {
+        found | (b < 0x20 && b != b'\t') | (b == 0x7f)
+    })
+}
+
+fn position(byte: u8, bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&b| b == byte)
+}
+
+/// Whether the byte may stand in a method or a header's name.
+fn is_token(byte: u8) -> bool {
+    TOKEN[usize::from(byte)]
+}
+
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0u8;
+    while byte < 0x7f {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        byte += 1;
+    }
+    table
+};
