@@ -1,1 +1,190 @@
-//! (to come)
+//! Who may speak, about what.
+//!
+//! The room promises one answer to every request, from values it was given: no files, no clock,
+//! no locks. When a list changes, a new [`Gate`] is made from it and takes the place of the old
+//! one whole. In doubt the answer is no: a list that could not be read lets nobody in.
+
+mod cookie;
+mod hashes;
+mod nets;
+
+pub use cookie::Cookie;
+pub use hashes::{BadLines, HashList};
+pub use nets::Nets;
+
+use crate::types::{Event, InfoHash};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Which torrents may be announced.
+#[derive(Clone, Debug, Default)]
+pub enum Torrents {
+    /// All of them: an open tracker.
+    #[default]
+    All,
+    /// Those of a whitelist. An empty list refuses all, and stands for one that can't be read.
+    Only(Arc<HashList>),
+    /// All but those of a blacklist. There is no stand-in for one that can't be read.
+    AllBut(Arc<HashList>),
+}
+
+/// Decides every request; cloning it costs two counters.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    /// Which torrents may be announced.
+    pub torrents: Torrents,
+    /// Who may read the statistics; `None` means everybody.
+    pub stats_readers: Option<Arc<Nets>>,
+}
+
+/// What the gate says to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Allow,
+    /// Answer with the reason and do nothing else.
+    Refuse(Reason),
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The torrent is not on the whitelist.
+    NotListed,
+    /// The torrent is on the blacklist.
+    Banned,
+    /// The client may not read the statistics.
+    StatsClosed,
+}
+
+/// When a refused client may ask again (BEP 31, `retry in`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It need not.
+    Never,
+    /// After this many minutes.
+    Minutes(u16),
+}
+
+impl Gate {
+    /// Whether a torrent may be announced. Leaving a swarm is always allowed, or those of a
+    /// torrent just banned would stay in it.
+    pub fn announce(&self, info_hash: &InfoHash, event: Event) -> Verdict {
+        if event == Event::Stopped {
+            return Verdict::Allow;
+        }
+        match &self.torrents {
+            Torrents::Only(list) if !list.contains(info_hash) => Verdict::Refuse(Reason::NotListed),
+            Torrents::AllBut(list) if list.contains(info_hash) => Verdict::Refuse(Reason::Banned),
+            _ => Verdict::Allow,
+        }
+    }
+
+    /// Whether a client at `source` may read the statistics.
+    pub fn stats(&self, source: IpAddr) -> Verdict {
+        match &self.stats_readers {
+            Some(nets) if !nets.contains(source) => Verdict::Refuse(Reason::StatsClosed),
+            _ => Verdict::Allow,
+        }
+    }
+}
+
+impl Reason {
+    /// What the client is told; opentracker's words, which other programs know.
+    pub fn text(self) -> &'static str {
+        match self {
+            Reason::NotListed | Reason::Banned => {
+                "Requested download is not authorized for use with this tracker."
+            }
+            Reason::StatsClosed => "Access to the statistics is not allowed from this address.",
+        }
+    }
+
+    /// When it makes sense to ask again. Whitelists grow, commonly by the hour.
+    pub fn retry(self) -> Retry {
+        match self {
+            Reason::NotListed => Retry::Minutes(60),
+            Reason::Banned | Reason::StatsClosed => Retry::Never,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::types::Net;
+
+    const LISTED: InfoHash = InfoHash([0x11; 20]);
+    const OTHER: InfoHash = InfoHash([0x22; 20]);
+
+    fn list() -> Arc<HashList> {
+        Arc::new(HashList::parse("11".repeat(20).as_bytes()).0)
+    }
+
+    fn gate(torrents: Torrents) -> Gate {
+        Gate {
+            torrents,
+            ..Gate::default()
+        }
+    }
+
+    #[test]
+    fn an_open_tracker_lets_everybody_in() {
+        let gate = Gate::default();
+        assert_eq!(gate.announce(&OTHER, Event::Started), Verdict::Allow);
+        assert_eq!(gate.stats("192.0.2.1".parse().unwrap()), Verdict::Allow);
+    }
+
+    #[test]
+    fn a_whitelist_allows_what_it_names() {
+        let gate = gate(Torrents::Only(list()));
+        assert_eq!(gate.announce(&LISTED, Event::Started), Verdict::Allow);
+        assert_eq!(
+            gate.announce(&OTHER, Event::None),
+            Verdict::Refuse(Reason::NotListed)
+        );
+    }
+
+    #[test]
+    fn a_whitelist_that_is_not_there_refuses_all() {
+        let gate = gate(Torrents::Only(Arc::default()));
+        assert_eq!(
+            gate.announce(&LISTED, Event::Started),
+            Verdict::Refuse(Reason::NotListed)
+        );
+    }
+
+    #[test]
+    fn a_blacklist_refuses_what_it_names() {
+        let gate = gate(Torrents::AllBut(list()));
+        assert_eq!(
+            gate.announce(&LISTED, Event::Completed),
+            Verdict::Refuse(Reason::Banned)
+        );
+        assert_eq!(gate.announce(&OTHER, Event::Started), Verdict::Allow);
+    }
+
+    #[test]
+    fn leaving_is_always_allowed() {
+        for torrents in [Torrents::Only(Arc::default()), Torrents::AllBut(list())] {
+            assert_eq!(
+                gate(torrents).announce(&LISTED, Event::Stopped),
+                Verdict::Allow
+            );
+        }
+    }
+
+    #[test]
+    fn statistics_are_for_their_readers() {
+        let lan = Net::new("192.168.0.0".parse().unwrap(), 16).unwrap();
+        let stats_readers = Some(Arc::new(Nets::from_iter([lan])));
+        let gate = Gate {
+            stats_readers,
+            ..Gate::default()
+        };
+        assert_eq!(gate.stats("192.168.7.7".parse().unwrap()), Verdict::Allow);
+        let stranger = "192.0.2.1".parse().unwrap();
+        assert_eq!(gate.stats(stranger), Verdict::Refuse(Reason::StatsClosed));
+    }
+}

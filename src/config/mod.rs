@@ -1,1 +1,125 @@
-//! (to come)
+//! What the operator said.
+//!
+//! The room promises a [`Config`] of plain, validated values, or one error that names file, line
+//! and remedy: an unknown word never passes for an open tracker. Files and command line speak
+//! one language, whose words are the table in [`settings`]. Nothing is bound, resolved or opened
+//! here but the configuration files themselves.
+
+mod draft;
+mod help;
+mod parse;
+pub mod settings;
+mod suggest;
+mod values;
+
+pub use help::help;
+
+use crate::error::Fatal;
+use crate::types::{Net, Seconds};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Name and version, such as `trackerd 0.1.0`.
+pub const VERSION: &str = concat!("trackerd ", env!("CARGO_PKG_VERSION"));
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one, at start")]
+pub enum Command {
+    /// Serve.
+    Run(Config),
+    /// `-t`: say that the configuration is fine, in these words, and end.
+    Check(String),
+    /// `-h`: print this text and end.
+    Help(String),
+    /// `-V`: print [`VERSION`] and end.
+    Version,
+}
+
+/// How the tracker shall work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where to listen; never empty, and no address twice unless its port is 0.
+    pub listens: Vec<Listen>,
+    /// Threads; `None` means one for each online CPU.
+    pub workers: Option<usize>,
+    /// Directory to enter before serving, by chroot if root.
+    pub rootdir: Option<PathBuf>,
+    /// User to become if root; `None` means `nobody`, or user id 65534 where there is none.
+    pub user: Option<String>,
+    /// Where `GET /` is redirected; fit for a response head.
+    pub redirect_url: Option<String>,
+    /// Time between the announces of a client; each answer names one that is drawn evenly from
+    /// `interval - interval_jitter` up to but not including `interval + interval_jitter`.
+    pub interval: Seconds,
+    /// See `interval`; at most a quarter of it.
+    pub interval_jitter: Seconds,
+    /// The least time between announces; at most `interval - interval_jitter`.
+    pub min_interval: Seconds,
+    /// When a silent peer is forgotten; more than `interval + interval_jitter`.
+    pub peer_timeout: Seconds,
+    /// Peers listed for a client that doesn't say how many it wants.
+    pub numwant_default: u16,
+    /// The most peers listed in one answer; at least `numwant_default`.
+    pub numwant_max: u16,
+    /// Which torrents are served.
+    pub hashes: HashFile,
+    /// Who may read the statistics; empty means everybody.
+    pub stats_readers: Vec<Net>,
+    /// Path of the statistics, without the leading slash; neither `announce` nor `scrape`.
+    pub stats_path: String,
+    /// The most TCP connections at a time, all workers together.
+    pub connections_max: usize,
+    /// How long a connection may wait for its next request.
+    pub idle_secs_max: Seconds,
+    /// How long a request may take to arrive, from its first byte to its last.
+    pub request_secs_max: Seconds,
+    /// The least important messages to log: error, warn, info, debug or trace.
+    pub log_level: &'static str,
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// An IPv6 address stands for IPv6 alone, `[::]` too; port 0 lets the system choose.
+    pub addr: SocketAddr,
+    /// Whether to serve HTTP here.
+    pub tcp: bool,
+    /// Whether to serve UDP here.
+    pub udp: bool,
+    /// Nobody named this address by itself: if the system lacks its family, go on without.
+    pub optional: bool,
+}
+
+/// The list that restricts the torrents served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum HashFile {
+    /// None: all torrents are.
+    #[default]
+    None,
+    /// Only those in this file are.
+    White(PathBuf),
+    /// All but those in this file are.
+    Black(PathBuf),
+}
+
+/// Understands the command line, without the program's name, and the files it names.
+///
+/// # Errors
+/// A [`Fatal`] with exit code 64 for the command line, 66 for a file that can't be read, 78 for
+/// what a file says.
+pub fn parse<I>(args: I) -> Result<Command, Fatal>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let args = match parse::argv(args)? {
+        parse::Argv::Help => return Ok(Command::Help(help())),
+        parse::Argv::Version => return Ok(Command::Version),
+        parse::Argv::Settings(args) => args,
+    };
+    let approval = args.check.then(|| args.approval());
+    let config = draft::config(&args.read()?)?;
+    Ok(approval.map_or(Command::Run(config), Command::Check))
+}

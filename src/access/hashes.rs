@@ -1,0 +1,176 @@
+//! Lists of info-hashes: the whitelist and the blacklist.
+
+use crate::types::InfoHash;
+
+/// Info-hashes read from a list, 20 bytes each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HashList(Box<[InfoHash]>);
+
+/// The lines of a list that were skipped because they hold no info-hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BadLines {
+    /// How many there are.
+    pub total: usize,
+    /// The numbers of the first few, from 1.
+    pub first: Vec<usize>,
+}
+
+impl BadLines {
+    /// The most line numbers kept, so that the report on a file of rubbish stays readable.
+    pub const FIRST_MAX: usize = 10;
+}
+
+impl HashList {
+    /// Reads a list in opentracker's form: one info-hash a line, 40 hexadecimal digits of either
+    /// case at its very start, and what follows them is a comment. Blank lines and those that
+    /// start with `#` mean nothing; any other line is skipped and told of.
+    pub fn parse(text: &[u8]) -> (HashList, BadLines) {
+        let mut hashes = Vec::with_capacity(text.len() / LINE_LEN + 1);
+        let mut bad = BadLines::default();
+        for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            match info_hash(line) {
+                Some(hash) => hashes.push(hash),
+                None if line.trim_ascii().is_empty() || line[0] == b'#' => {}
+                None => {
+                    bad.total += 1;
+                    if bad.first.len() < BadLines::FIRST_MAX {
+                        bad.first.push(number + 1);
+                    }
+                }
+            }
+        }
+        hashes.sort_unstable();
+        hashes.dedup();
+        (HashList(hashes.into_boxed_slice()), bad)
+    }
+
+    /// Whether the list names this torrent.
+    pub fn contains(&self, hash: &InfoHash) -> bool {
+        self.0.binary_search(hash).is_ok()
+    }
+
+    /// How many different info-hashes there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The shortest line that holds an info-hash.
+const LINE_LEN: usize = 2 * InfoHash::LEN + 1;
+
+/// The info-hash at the start of a line, unless a further digit follows: then it is none.
+fn info_hash(line: &[u8]) -> Option<InfoHash> {
+    let (digits, rest) = line.split_at_checked(2 * InfoHash::LEN)?;
+    let mut hash = InfoHash([0; InfoHash::LEN]);
+    for (byte, pair) in hash.0.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    rest.first()
+        .is_none_or(|&byte| digit(byte).is_none())
+        .then_some(hash)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::fmt::Write;
+
+    fn hash(byte: u8) -> InfoHash {
+        InfoHash([byte; InfoHash::LEN])
+    }
+
+    #[test]
+    fn reads_what_opentracker_reads() {
+        let (one, two, three) = ("01".repeat(20), "aB".repeat(20), "Ff".repeat(20));
+        let text = format!("# mine\r\n\r\n{one}\r\n{two}  a comment\n{one}-x\n \n{three}");
+        let (list, bad) = HashList::parse(text.as_bytes());
+        assert_eq!(bad, BadLines::default());
+        assert_eq!(list.len(), 3);
+        assert!(
+            [0x01, 0xab, 0xff]
+                .iter()
+                .all(|&byte| list.contains(&hash(byte)))
+        );
+        assert!(!list.contains(&hash(0)));
+    }
+
+    #[test]
+    fn an_empty_file_is_an_empty_list() {
+        for text in ["", "\n", "\r\n\r\n", "# nothing"] {
+            assert_eq!(
+                HashList::parse(text.as_bytes()),
+                Default::default(),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn bad_lines_are_numbered_and_skipped() {
+        let good = "01".repeat(20);
+        let text = format!("{good}0\n {good}\n{}\nno hash\n{good}\n", &good[..39]);
+        let (list, bad) = HashList::parse(text.as_bytes());
+        assert_eq!(list.len(), 1);
+        assert_eq!(
+            bad,
+            BadLines {
+                total: 4,
+                first: vec![1, 2, 3, 4]
+            }
+        );
+    }
+
+    #[test]
+    fn the_report_on_rubbish_is_short() {
+        let (list, bad) = HashList::parse(&b"?\n".repeat(100_000));
+        assert!(list.is_empty());
+        assert_eq!((bad.total, bad.first.len()), (100_000, BadLines::FIRST_MAX));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn holds_exactly_the_hashes_written(
+            written in proptest::collection::vec(any::<[u8; 20]>(), 0..50),
+            upper: bool, ask: [u8; 20],
+        ) {
+            let mut text = String::new();
+            for hash in &written {
+                let line = hash.iter().fold(String::new(), |mut line, byte| {
+                    write!(line, "{byte:02x}").ok();
+                    line
+                });
+                text += &if upper { line.to_uppercase() } else { line };
+                text.push('\n');
+            }
+            let (list, bad) = HashList::parse(text.as_bytes());
+            let naive: BTreeSet<_> = written.iter().copied().map(InfoHash).collect();
+            prop_assert_eq!(bad.total, 0);
+            prop_assert_eq!(list.len(), naive.len());
+            prop_assert!(naive.iter().all(|hash| list.contains(hash)));
+            prop_assert_eq!(list.contains(&InfoHash(ask)), naive.contains(&InfoHash(ask)));
+        }
+
+        #[test]
+        fn takes_any_bytes(text: Vec<u8>) {
+            HashList::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! From what was said to what is meant: defaults, and the relations between settings.
+
+use super::parse::Said;
+use super::settings::{Kind, PORT, Setting};
+use super::values::{self, Place};
+use super::{Config, HashFile, Listen};
+use crate::error::{Exit, Fatal};
+use crate::types::Net;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// What was said so far; `None` where nothing was.
+#[derive(Default)]
+pub struct Draft {
+    pub listens: Vec<Listen>,
+    pub workers: Option<u32>,
+    pub udp_workers: Option<u32>,
+    pub rootdir: Option<PathBuf>,
+    pub user: Option<String>,
+    pub redirect_url: Option<String>,
+    pub interval: Option<u32>,
+    pub interval_jitter: Option<u32>,
+    pub min_interval: Option<u32>,
+    pub peer_timeout: Option<u32>,
+    pub numwant_default: Option<u32>,
+    pub numwant_max: Option<u32>,
+    pub hashes: HashFile,
+    pub stats_readers: Vec<Net>,
+    pub stats_path: Option<String>,
+    pub connections_max: Option<u32>,
+    pub idle_secs_max: Option<u32>,
+    pub request_secs_max: Option<u32>,
+    pub log_level: Option<&'static str>,
+}
+
+/// The configuration that all of `said` amounts to. Of a setting given again the last counts.
+pub fn config(said: &[Said]) -> Result<Config, Fatal> {
+    let mut draft = Draft::default();
+    for said in said {
+        draft
+            .put(said.setting, &said.value)
+            .map_err(|what| said.fatal(&what))?;
+    }
+    let config = draft.finish();
+    match config.contradiction() {
+        None => Ok(config),
+        Some((keys, what)) => {
+            let culprit = said.iter().rfind(|said| keys.contains(&said.setting.key));
+            // Without a culprit the defaults contradict each other.
+            Err(culprit.map_or_else(
+                || Fatal::new(Exit::Config, keys[0], &what),
+                |c| c.fatal(&what),
+            ))
+        }
+    }
+}
+
+impl Draft {
+    fn put(&mut self, setting: &Setting, text: &str) -> Result<(), String> {
+        if text.is_empty() {
+            return Err(format!("needs a value: {}", setting.value));
+        }
+        match setting.kind {
+            Kind::Number(min, max, slot) => *slot(self) = Some(values::number(text, min, max)?),
+            Kind::Word(words, slot) => *slot(self) = Some(values::word(text, words)?),
+            Kind::Text(check, slot) => *slot(self) = Some(check(text)?.to_owned()),
+            Kind::Path(slot) => *slot(self) = Some(text.into()),
+            Kind::Net(slot) => slot(self).push(values::net(text)?),
+            Kind::Hashes(list) => self.put_hashes(list(text.into()))?,
+            Kind::Listen { tcp, udp } => self.put_listen(values::place(text)?, tcp, udp),
+        }
+        Ok(())
+    }
+
+    fn put_hashes(&mut self, hashes: HashFile) -> Result<(), String> {
+        use HashFile::{Black, White};
+        if let (White(_), Black(_)) | (Black(_), White(_)) = (&self.hashes, &hashes) {
+            return Err("there can be a whitelist or a blacklist, not both: remove one".into());
+        }
+        self.hashes = hashes;
+        Ok(())
+    }
+
+    /// `[::]` means both families, as in opentracker, but IPv6 is the one asked for.
+    fn put_listen(&mut self, place: Place, tcp: bool, udp: bool) {
+        let ipv4 = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let ipv6 = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let mut add = |addr, optional| {
+            self.add(Listen {
+                addr,
+                tcp,
+                udp,
+                optional,
+            })
+        };
+        match place {
+            Place::Everywhere(port) => {
+                add(ipv4(port), true);
+                add(ipv6(port), true);
+            }
+            Place::At(addr) => {
+                add(addr, false);
+                if addr == ipv6(addr.port()) {
+                    add(ipv4(addr.port()), true);
+                }
+            }
+        }
+    }
+
+    /// Joins what is said about one address; port 0 is a different one every time.
+    fn add(&mut self, new: Listen) {
+        let same = self
+            .listens
+            .iter_mut()
+            .find(|listen| listen.addr == new.addr);
+        match same {
+            Some(listen) if new.addr.port() != 0 => {
+                listen.tcp |= new.tcp;
+                listen.udp |= new.udp;
+                listen.optional &= new.optional;
+            }
+            _ => self.listens.push(new),
+        }
+    }
+
+    fn finish(mut self) -> Config {
+        if self.listens.is_empty() {
+            self.put_listen(Place::Everywhere(PORT), true, true);
+        }
+        let interval = self.interval.unwrap_or(1800);
+        let numwant_max = self.numwant_max.unwrap_or(200);
+        let workers = self
+            .workers
+            .or(self.udp_workers.filter(|&workers| workers > 0));
+        Config {
+            listens: self.listens,
+            workers: workers.map(|workers| workers as usize),
+            rootdir: self.rootdir,
+            user: self.user,
+            redirect_url: self.redirect_url,
+            interval,
+            interval_jitter: self.interval_jitter.unwrap_or(interval / 10),
+            min_interval: self.min_interval.unwrap_or(interval / 2),
+            peer_timeout: self.peer_timeout.unwrap_or(interval + interval / 2),
+            numwant_default: self.numwant_default.unwrap_or(50.min(numwant_max)) as u16,
+            numwant_max: numwant_max as u16,
+            hashes: self.hashes,
+            stats_readers: self.stats_readers,
+            stats_path: self.stats_path.unwrap_or_else(|| "stats".into()),
+            connections_max: self.connections_max.unwrap_or(4000) as usize,
+            idle_secs_max: self.idle_secs_max.unwrap_or(30),
+            request_secs_max: self.request_secs_max.unwrap_or(10),
+            log_level: self.log_level.unwrap_or("info"),
+        }
+    }
+}
+
+impl Config {
+    /// Settings that can't be true together, and why; the first is the one to change.
+    fn contradiction(&self) -> Option<(&'static [&'static str], String)> {
+        let Config {
+            interval,
+            interval_jitter: jitter,
+            min_interval,
+            peer_timeout,
+            ..
+        } = *self;
+        if jitter > interval / 4 {
+            let most = interval / 4;
+            return Some((
+                &["tracker.interval_jitter", "tracker.interval"],
+                format!("an interval of {interval} can vary by {most} at most, not by {jitter}"),
+            ));
+        }
+        if min_interval > interval - jitter {
+            let least = interval - jitter;
+            return Some((
+                &[
+                    "tracker.min_interval",
+                    "tracker.interval",
+                    "tracker.interval_jitter",
+                ],
+                format!("the least interval, {min_interval}, exceeds the shortest, {least}"),
+            ));
+        }
+        if peer_timeout <= interval + jitter {
+            let longest = interval + jitter;
+            return Some((
+                &[
+                    "tracker.peer_timeout",
+                    "tracker.interval",
+                    "tracker.interval_jitter",
+                ],
+                format!(
+                    "a peer timeout of {peer_timeout} would forget peers that keep to their \
+                     interval: it must exceed {longest}, the longest interval"
+                ),
+            ));
+        }
+        if self.numwant_default > self.numwant_max {
+            return Some((
+                &["tracker.numwant_default", "tracker.numwant_max"],
+                format!(
+                    "{} peers exceed the most, {}",
+                    self.numwant_default, self.numwant_max
+                ),
+            ));
+        }
+        None
+    }
+}

@@ -1,0 +1,57 @@
+//! The text of `--help`, out of the table.
+
+use super::VERSION;
+use super::settings::{FLAGS, Kind, SECTIONS, Setting};
+
+/// Every option of the command line, for a terminal of 80 columns or more.
+pub fn help() -> String {
+    let mut text = format!(
+        "{VERSION}, a BitTorrent tracker\n\n\
+         Usage: trackerd [-f FILE] [OPTION]...\n\n\
+         Without options it serves UDP and HTTP on port 6969 of all addresses, IPv4 and IPv6.\n\
+         What is --KEY VALUE here is KEY VALUE in a file.\n\n\
+         Options:\n"
+    );
+    for flag in FLAGS {
+        entry(&mut text, &flag.names(), flag.value, flag.help, "");
+    }
+    for section in SECTIONS {
+        text += &format!("\n{}:\n", section.title);
+        for setting in section.settings {
+            let facts = facts(setting);
+            entry(
+                &mut text,
+                &setting.names(),
+                setting.value,
+                setting.help,
+                &facts,
+            );
+        }
+    }
+    text
+}
+
+fn entry(text: &mut String, names: &[String], value: &str, help: &str, facts: &str) {
+    let names = format!("{} {value}", names.join(", "));
+    *text += &format!("  {}\n        {help}\n", names.trim_end());
+    if !facts.is_empty() {
+        *text += &format!("        [{facts}]\n");
+    }
+}
+
+/// What values are possible, which is the default, and whether there can be several.
+fn facts(setting: &Setting) -> String {
+    let mut facts = Vec::new();
+    match setting.kind {
+        Kind::Number(min, max, _) => facts.push(format!("{min} to {max}")),
+        Kind::Word(words, _) => facts.push(words.join(", ")),
+        _ => {}
+    }
+    if !setting.default.is_empty() {
+        facts.push(format!("default {}", setting.default));
+    }
+    if setting.repeatable {
+        facts.push("repeatable".into());
+    }
+    facts.join("; ")
+}

@@ -1,0 +1,286 @@
+//! Files and command line, one grammar: both become a stream of settings with their origin.
+
+use super::settings::{Action, FLAGS, LISTEN_TCP_UDP, MISSING, MISSING_SHORT, Setting, settings};
+use super::suggest::nearest;
+use super::values;
+use crate::error::{Exit, Fatal};
+use lexopt::{Arg, Parser};
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+
+/// The most bytes of a file; ten thousand times what anybody needs to say.
+const FILE_MAX: usize = 1 << 20;
+
+/// A setting, the value it was given, and where.
+pub struct Said {
+    pub setting: &'static Setting,
+    pub value: String,
+    origin: Origin,
+}
+
+enum Origin {
+    File { path: Rc<str>, line: usize },
+    Argv { option: String },
+}
+
+/// What a command line comes to.
+pub enum Argv {
+    Help,
+    Version,
+    Settings(Args),
+}
+
+/// A command line that is about settings.
+#[derive(Default)]
+pub struct Args {
+    /// Whether to check only.
+    pub check: bool,
+    files: Vec<String>,
+    said: Vec<Said>,
+    /// What `-i` said last.
+    ip: Option<IpAddr>,
+}
+
+/// Understands a command line; reads no file yet.
+pub fn argv<I>(args: I) -> Result<Argv, Fatal>
+where
+    I: IntoIterator,
+    I::Item: Into<OsString>,
+{
+    let mut parser = Parser::from_args(args.into_iter().map(Into::into));
+    let mut args = Args::default();
+    while let Some(arg) = parser
+        .next()
+        .map_err(|error| usage("trackerd", error.to_string()))?
+    {
+        let option = match arg {
+            Arg::Short(letter) => format!("-{letter}"),
+            Arg::Long(name) => format!("--{name}"),
+            Arg::Value(word) => {
+                let word = word.to_string_lossy();
+                return Err(usage(
+                    &word,
+                    "is no option; a configuration file needs -f before it",
+                ));
+            }
+        };
+        if let Some(flag) = FLAGS.iter().find(|flag| flag.names().contains(&option)) {
+            match flag.action {
+                Action::Help => return Ok(Argv::Help),
+                Action::Version => return Ok(Argv::Version),
+                Action::Check => args.check = true,
+                Action::File => args.files.push(value(&mut parser, &option, flag.value)?),
+                Action::Address => {
+                    let ip = values::ip(&value(&mut parser, &option, flag.value)?);
+                    args.ip = Some(ip.map_err(|what| usage(&option, what))?);
+                }
+                Action::Port(setting) => {
+                    let port = values::port(&value(&mut parser, &option, flag.value)?);
+                    let port = port.map_err(|what| usage(&option, what))?;
+                    args.push(option, setting, args.place(port));
+                }
+            }
+        } else if let Some(setting) = settings().find(|s| s.names().contains(&option)) {
+            let value = value(&mut parser, &option, setting.value)?;
+            args.push(option, setting, value);
+        } else {
+            return Err(usage(&option, unknown_option(&option)));
+        }
+    }
+    Ok(Argv::Settings(args))
+}
+
+impl Args {
+    /// All that was said: the files in their order, then the command line, which so has the
+    /// last word.
+    pub fn read(self) -> Result<Vec<Said>, Fatal> {
+        let mut said = Vec::new();
+        for path in &self.files {
+            said.append(&mut file(path)?);
+        }
+        said.extend(self.said);
+        // `-i` alone moves the default ports.
+        if let Some(ip) = self.ip
+            && !said.iter().any(|said| said.setting.is_listen())
+        {
+            let origin = Origin::Argv {
+                option: "-i".into(),
+            };
+            said.push(Said {
+                setting: &LISTEN_TCP_UDP,
+                value: ip.to_string(),
+                origin,
+            });
+        }
+        Ok(said)
+    }
+
+    /// What a check says of all the files if it finds nothing wrong.
+    pub fn approval(&self) -> String {
+        let files: Vec<_> = self
+            .files
+            .iter()
+            .map(|file| format!("{file}: syntax ok"))
+            .collect();
+        if files.is_empty() {
+            "command line: syntax ok".into()
+        } else {
+            files.join("\n")
+        }
+    }
+
+    fn push(&mut self, option: String, setting: &'static Setting, value: String) {
+        self.said.push(Said {
+            setting,
+            value,
+            origin: Origin::Argv { option },
+        });
+    }
+
+    /// Where `-p` and `-P` listen, in the grammar of files.
+    fn place(&self, port: u16) -> String {
+        match self.ip {
+            Some(ip) => SocketAddr::new(ip, port).to_string(),
+            None => format!("*:{port}"),
+        }
+    }
+}
+
+impl Said {
+    /// What is wrong with this.
+    pub fn fatal(&self, what: &str) -> Fatal {
+        self.origin.fatal(self.setting.key, what)
+    }
+}
+
+impl Origin {
+    fn fatal(&self, key: &str, what: &str) -> Fatal {
+        match self {
+            Origin::File { path, line } => Fatal::new(
+                Exit::Config,
+                format!("{path}:{line}"),
+                format!("{key}: {what}"),
+            ),
+            Origin::Argv { option } => usage(option, what),
+        }
+    }
+}
+
+/// The lines of a file.
+fn file(path: &str) -> Result<Vec<Said>, Fatal> {
+    let text = load(path).map_err(|error| {
+        Fatal::new(
+            Exit::NoInput,
+            path,
+            format!("can't read the configuration: {error}"),
+        )
+    })?;
+    let path: Rc<str> = path.into();
+    let mut said: Vec<Said> = Vec::new();
+    for (index, text) in text.split(|&byte| byte == b'\n').enumerate() {
+        let text = text.trim_ascii();
+        if text.is_empty() || text[0] == b'#' {
+            continue;
+        }
+        let new = line(
+            text,
+            Origin::File {
+                path: path.clone(),
+                line: index + 1,
+            },
+        )?;
+        let before = said
+            .iter()
+            .find(|before| before.setting.key == new.setting.key);
+        if let Some(Origin::File { line, .. }) = before.map(|before| &before.origin)
+            && !new.setting.repeatable
+        {
+            return Err(new.fatal(&format!(
+                "line {line} says so already: remove one of the two"
+            )));
+        }
+        said.push(new);
+    }
+    Ok(said)
+}
+
+fn load(path: &str) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?
+        .take(FILE_MAX as u64 + 1)
+        .read_to_end(&mut text)?;
+    if text.len() > FILE_MAX {
+        return Err(io::Error::other("it is larger than a megabyte"));
+    }
+    // The mark that some editors put before UTF-8.
+    if text.starts_with(b"\xef\xbb\xbf") {
+        text.drain(..3);
+    }
+    Ok(text)
+}
+
+/// `KEY VALUE`, without blanks at the ends.
+fn line(text: &[u8], origin: Origin) -> Result<Said, Fatal> {
+    let lossy = String::from_utf8_lossy(text);
+    let (key, value) = lossy.split_once([' ', '\t']).unwrap_or((&lossy, ""));
+    if std::str::from_utf8(text).is_err() {
+        return Err(origin.fatal(key, "the line is not UTF-8"));
+    }
+    match settings().find(|setting| setting.key == key) {
+        Some(setting) => Ok(Said {
+            setting,
+            value: value.trim_ascii_start().to_owned(),
+            origin,
+        }),
+        None if is_missing(key) => {
+            Err(origin.fatal(key, "not supported by this version: remove the line"))
+        }
+        None => {
+            let keys: Vec<_> = settings().map(|setting| setting.key.to_owned()).collect();
+            let hint = nearest(key, &keys).map_or("trackerd --help lists all".into(), did_you_mean);
+            Err(origin.fatal(key, &format!("unknown setting; {hint}")))
+        }
+    }
+}
+
+/// The value that belongs to an option.
+fn value(parser: &mut Parser, option: &str, stands_for: &str) -> Result<String, Fatal> {
+    let value = parser
+        .value()
+        .map_err(|_| usage(option, format!("needs a value: {stands_for}")))?;
+    value
+        .into_string()
+        .map_err(|_| usage(option, "its value is not UTF-8"))
+}
+
+fn unknown_option(option: &str) -> String {
+    let letter = option
+        .chars()
+        .nth(1)
+        .filter(|_| option.chars().count() == 2);
+    if letter.is_some_and(|letter| MISSING_SHORT.contains(&letter))
+        || is_missing(option.trim_start_matches('-'))
+    {
+        return "not supported by this version: leave it out".into();
+    }
+    let flags = FLAGS.iter().flat_map(|flag| flag.names());
+    let names: Vec<_> = flags.chain(settings().flat_map(Setting::names)).collect();
+    let near = nearest(option, &names).filter(|_| letter.is_none());
+    let hint = near.map_or("trackerd --help lists all".into(), did_you_mean);
+    format!("unknown option; {hint}")
+}
+
+fn is_missing(key: &str) -> bool {
+    MISSING.iter().any(|start| key.starts_with(start))
+}
+
+fn did_you_mean(name: &str) -> String {
+    format!("did you mean {name}?")
+}
+
+fn usage(option: &str, what: impl Into<String>) -> Fatal {
+    Fatal::new(Exit::Usage, option, what)
+}

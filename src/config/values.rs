@@ -1,0 +1,127 @@
+//! Values as operators write them. An error says what is wrong with the value and what would do.
+
+use super::settings::PORT;
+use crate::types::Net;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// A place to listen at.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `*` or `*:PORT`: all addresses of both families.
+    Everywhere(u16),
+    /// One address; an IPv4-mapped one is IPv4.
+    At(SocketAddr),
+}
+
+/// `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80`, opentracker's `::1.80`, `*` and `*:80`.
+pub fn place(text: &str) -> Result<Place, String> {
+    let forms = "write 192.0.2.1:6969, [2001:db8::1]:6969 or, for all addresses, *:6969";
+    let (ip, port) = split(text).ok_or_else(|| format!("`{text}` is no IP address; {forms}"))?;
+    let port = port.map_or(Ok(PORT), self::port)?;
+    Ok(match ip {
+        None => Place::Everywhere(port),
+        Some(ip) => Place::At(SocketAddr::new(ip.to_canonical(), port)),
+    })
+}
+
+/// The address, `None` for `*`, and the text of the port if there is any.
+fn split(text: &str) -> Option<(Option<IpAddr>, Option<&str>)> {
+    if let Ok(ip) = text.parse() {
+        return Some((Some(ip), None));
+    }
+    let (ip, rest) = if let Some(rest) = text.strip_prefix('*') {
+        (None, rest)
+    } else if let Some((ip, rest)) = text.strip_prefix('[').and_then(|t| t.split_once(']')) {
+        (Some(ip.parse::<Ipv6Addr>().ok()?.into()), rest)
+    } else if let Some((ip, port)) = text.rsplit_once('.')
+        && let Ok(ip) = ip.parse::<Ipv6Addr>()
+    {
+        return Some((Some(ip.into()), Some(port)));
+    } else {
+        let (ip, port) = text.split_once(':')?;
+        return Some((Some(ip.parse::<Ipv4Addr>().ok()?.into()), Some(port)));
+    };
+    match rest {
+        "" => Some((ip, None)),
+        rest => Some((ip, Some(rest.strip_prefix(':')?))),
+    }
+}
+
+/// A TCP or UDP port; 0 lets the system choose.
+pub fn port(text: &str) -> Result<u16, String> {
+    number(text, 0, u16::MAX.into()).map(|port| port as u16)
+}
+
+/// A whole number from `min` to `max`, in decimal digits and nothing else.
+pub fn number(text: &str, min: u32, max: u32) -> Result<u32, String> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if digits && (min..=max).contains(&number) => Ok(number),
+        _ => Err(format!(
+            "`{text}` is not a whole number from {min} to {max}"
+        )),
+    }
+}
+
+/// One of `words`.
+pub fn word(text: &str, words: &[&'static str]) -> Result<&'static str, String> {
+    let known = words.iter().find(|&&word| word == text);
+    known
+        .copied()
+        .ok_or_else(|| format!("`{text}` is none of {}", words.join(", ")))
+}
+
+/// An IP address by itself, in brackets or not; an IPv4-mapped one is IPv4.
+pub fn ip(text: &str) -> Result<IpAddr, String> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
+    let ip: Result<IpAddr, _> = bare.parse();
+    ip.map(|ip| ip.to_canonical())
+        .map_err(|_| format!("`{text}` is no IP address"))
+}
+
+/// `IP` or `IP/BITS`; bits of the address beyond those that count are ignored.
+pub fn net(text: &str) -> Result<Net, String> {
+    let Some((ip, bits)) = text.split_once('/') else {
+        return self::ip(text).map(Net::host);
+    };
+    let ip: IpAddr = ip
+        .parse()
+        .map_err(|_| format!("`{text}` is no IP address or network"))?;
+    let most = if ip.is_ipv4() { 32 } else { 128 };
+    let bits = number(bits, 0, most)?;
+    Net::new(ip, bits as u8).ok_or_else(|| format!("`{text}` is no network"))
+}
+
+/// The name of a user.
+pub fn name(text: &str) -> Result<&str, String> {
+    printable(text, "a user's name")
+}
+
+/// A URL, as it will stand in a response head.
+pub fn url(text: &str) -> Result<&str, String> {
+    printable(text, "a URL")
+}
+
+/// A path below `/`; leading slashes are dropped.
+pub fn stats_path(text: &str) -> Result<&str, String> {
+    let path = printable(text, "a path")?.trim_start_matches('/');
+    match path {
+        "" | "announce" | "scrape" => Err(format!("`{text}` has another use: choose another path")),
+        path if path.contains(['?', '#', '%']) => Err(format!(
+            "`{text}` is not a plain path: leave out ?, # and %"
+        )),
+        path => Ok(path),
+    }
+}
+
+fn printable<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
+    match text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(text),
+        false => Err(format!(
+            "`{text}` is not {what}: only printable ASCII without spaces is"
+        )),
+    }
+}
