@@ -151,7 +151,7 @@ pub struct Net {
 
 impl Net {
     /// The network of `bits` leading bits around `ip`; bits of `ip` beyond them don't matter.
-    /// `None` if the family has no that many bits.
+    /// `None` if the family has fewer bits than that.
     pub fn new(ip: IpAddr, bits: u8) -> Option<Net> {
         let host_bits = match ip {
             IpAddr::V4(_) => 32u32.checked_sub(bits.into())?,

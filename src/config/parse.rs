@@ -11,7 +11,7 @@ use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 
-/// The most bytes of a file; ten thousand times what anybody needs to say.
+/// The most bytes of a file: far more than there is to say, and less than a router's memory.
 const FILE_MAX: usize = 1 << 20;
 
 /// A setting, the value it was given, and where.
@@ -169,7 +169,6 @@ impl Origin {
     }
 }
 
-/// The lines of a file.
 fn file(path: &str) -> Result<Vec<Said>, Fatal> {
     let text = load(path).map_err(|error| {
         Fatal::new(
@@ -178,8 +177,26 @@ fn file(path: &str) -> Result<Vec<Said>, Fatal> {
             format!("can't read the configuration: {error}"),
         )
     })?;
+    lines(path, &text)
+}
+
+fn load(path: &str) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?
+        .take(FILE_MAX as u64 + 1)
+        .read_to_end(&mut text)?;
+    match text.len() {
+        0..=FILE_MAX => Ok(text),
+        _ => Err(io::Error::other("it is larger than a megabyte")),
+    }
+}
+
+/// What the lines of a file say.
+fn lines(path: &str, text: &[u8]) -> Result<Vec<Said>, Fatal> {
     let path: Rc<str> = path.into();
     let mut said: Vec<Said> = Vec::new();
+    // Some editors put a mark before UTF-8.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for (index, text) in text.split(|&byte| byte == b'\n').enumerate() {
         let text = text.trim_ascii();
         if text.is_empty() || text[0] == b'#' {
@@ -205,21 +222,6 @@ fn file(path: &str) -> Result<Vec<Said>, Fatal> {
         said.push(new);
     }
     Ok(said)
-}
-
-fn load(path: &str) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(path)?
-        .take(FILE_MAX as u64 + 1)
-        .read_to_end(&mut text)?;
-    if text.len() > FILE_MAX {
-        return Err(io::Error::other("it is larger than a megabyte"));
-    }
-    // The mark that some editors put before UTF-8.
-    if text.starts_with(b"\xef\xbb\xbf") {
-        text.drain(..3);
-    }
-    Ok(text)
 }
 
 /// `KEY VALUE`, without blanks at the ends.
@@ -283,4 +285,32 @@ fn did_you_mean(name: &str) -> String {
 
 fn usage(option: &str, what: impl Into<String>) -> Fatal {
     Fatal::new(Exit::Usage, option, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::draft;
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn takes_any_bytes(text: Vec<u8>) {
+            let _ = lines("any.conf", &text);
+        }
+
+        #[test]
+        fn takes_any_value_and_says_where_it_is_wrong(
+            number in 0..settings().count(), value in "[ -~]{1,12}|[0-9.:*/\\[\\]]{1,12}",
+        ) {
+            let Some(setting) = settings().nth(number) else { unreachable!() };
+            let text = format!("\n{} {value}", setting.key);
+            match lines("any.conf", text.as_bytes()).and_then(|said| draft::config(&said)) {
+                Ok(config) => prop_assert!(!config.listens.is_empty()),
+                Err(fatal) => prop_assert_eq!(fatal.at, "any.conf:2"),
+            }
+        }
+    }
 }

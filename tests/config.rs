@@ -1,0 +1,567 @@
+//! Files and command line as operators write them, and the sample file against the table.
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+use std::fs;
+use std::path::Path;
+use trackerd::config::settings::settings;
+use trackerd::config::{Command, Config, HashFile, Listen, parse};
+use trackerd::error::{Exit, Fatal};
+use trackerd::types::Net;
+
+const SAMPLE: &str = include_str!("../opentracker.conf.sample");
+
+/// Writes a file of this name and returns its path.
+fn file(name: &str, text: impl AsRef<[u8]>) -> String {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn words(line: &str) -> impl DoubleEndedIterator<Item = &str> {
+    line.split_ascii_whitespace()
+}
+
+fn config(line: &str) -> Config {
+    match parse(words(line)) {
+        Ok(Command::Run(config)) => config,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn refusal(line: &str) -> Fatal {
+    match parse(words(line)) {
+        Err(fatal) => fatal,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+/// What a file of this text is refused for, as `LINE: message`, by its own exit code.
+fn file_refusal(name: &str, text: impl AsRef<[u8]>) -> String {
+    let path = file(name, text);
+    let fatal = refusal(&format!("-f {path}"));
+    assert_eq!(fatal.exit, Exit::Config, "{fatal}");
+    fatal
+        .to_string()
+        .strip_prefix(&format!("{path}:"))
+        .unwrap()
+        .to_owned()
+}
+
+/// `ADDRESS tu?` for each listen: the address, its protocols, and whether it is optional.
+fn listens(config: &Config) -> String {
+    let mark = |yes, mark| if yes { mark } else { "" };
+    let text = |listen: &Listen| {
+        let (tcp, udp) = (mark(listen.tcp, "t"), mark(listen.udp, "u"));
+        format!("{} {tcp}{udp}{}", listen.addr, mark(listen.optional, "?"))
+    };
+    config
+        .listens
+        .iter()
+        .map(text)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Checks lines of `COMMAND LINE => LISTENS`.
+fn check_listens(cases: &str) {
+    for case in cases.lines() {
+        let (line, expected) = case.split_once(" => ").unwrap();
+        assert_eq!(listens(&config(line)), expected, "{line}");
+    }
+}
+
+fn net(ip: &str, bits: u8) -> Net {
+    Net::new(ip.parse().unwrap(), bits).unwrap()
+}
+
+// --- Addresses
+
+#[test]
+fn without_a_word_it_listens_on_both_families_where_there_are_two() {
+    assert_eq!(listens(&config("")), "0.0.0.0:6969 tu?, [::]:6969 tu?");
+}
+
+#[test]
+fn opentrackers_letters_for_addresses() {
+    check_listens(
+        "\
+-p 80 => 0.0.0.0:80 t?, [::]:80 t?
+-p 80 -P 80 => 0.0.0.0:80 tu?, [::]:80 tu?
+-i 192.0.2.1 => 192.0.2.1:6969 tu
+-i 192.0.2.1 -p 80 => 192.0.2.1:80 t
+-i 192.0.2.1 -p 80 -i 2001:db8::1 -P 81 => 192.0.2.1:80 t, [2001:db8::1]:81 u
+-p 80 -i 192.0.2.1 => 0.0.0.0:80 t?, [::]:80 t?
+-i [::1] -P0 => [::1]:0 u
+-i :: -p 80 => [::]:80 t, 0.0.0.0:80 t?
+-i ::ffff:192.0.2.1 -p 80 => 192.0.2.1:80 t",
+    );
+}
+
+#[test]
+fn forms_of_addresses() {
+    check_listens(
+        "\
+--listen.tcp 1.2.3.4 => 1.2.3.4:6969 t
+--listen.tcp 1.2.3.4:80 => 1.2.3.4:80 t
+--listen.tcp 1.2.3.4:0 => 1.2.3.4:0 t
+--listen.tcp ::1 => [::1]:6969 t
+--listen.tcp [::1] => [::1]:6969 t
+--listen.tcp [::1]:80 => [::1]:80 t
+--listen.tcp ::1.80 => [::1]:80 t
+--listen.tcp ::ffff:1.2.3.4 => 1.2.3.4:6969 t
+--listen.tcp ::ffff:1.2.3.4.80 => 1.2.3.4:80 t
+--listen.tcp 2001:db8::1:80 => [2001:db8::1:80]:6969 t
+--listen.tcp * => 0.0.0.0:6969 t?, [::]:6969 t?
+--listen.tcp *:80 => 0.0.0.0:80 t?, [::]:80 t?",
+    );
+    let wrong = "localhost 80 :80 1.2.3 1.2.3.4: 1.2.3.4:99999 1.2.3.4:-1 1.2.3.4:+1 1.2.3.4:80x \
+        1.2.3.4.80 [::1 [::1]80 [::1]: ::1]:80 [1.2.3.4]:80 ** *80 *: 1.2.3.4/8 []:80 ::1. \
+        fe80::1%eth0";
+    for text in words(wrong) {
+        assert_eq!(
+            refusal(&format!("--listen.udp={text}")).exit,
+            Exit::Usage,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn the_wildcard_of_ipv6_brings_that_of_ipv4() {
+    check_listens(
+        "\
+--listen.tcp [::]:80 => [::]:80 t, 0.0.0.0:80 t?
+--listen.tcp [::]:80 --listen.tcp 0.0.0.0:80 => [::]:80 t, 0.0.0.0:80 t
+--listen.tcp 0.0.0.0:80 --listen.tcp [::]:80 => 0.0.0.0:80 t, [::]:80 t
+--listen.tcp [::]:80 --listen.udp *:80 => [::]:80 tu, 0.0.0.0:80 tu?
+--listen.tcp 0.0.0.0:80 => 0.0.0.0:80 t",
+    );
+}
+
+#[test]
+fn an_address_given_twice_is_one_unless_the_system_chooses_the_port() {
+    check_listens(
+        "\
+--listen.tcp 1.2.3.4:80 --listen.udp 1.2.3.4:80 --listen.tcp 1.2.3.4:80 => 1.2.3.4:80 tu
+--listen.tcp 1.2.3.4:0 --listen.tcp 1.2.3.4:0 => 1.2.3.4:0 t, 1.2.3.4:0 t",
+    );
+}
+
+// --- Command line
+
+#[test]
+fn every_setting_by_its_long_name_and_by_its_others() {
+    let config = config(
+        "--workers 3 -d /srv -u tracker -r https://example.org/ --tracker.interval=3600 \
+         --tracker.interval_jitter 0 --tracker.min_interval 3600 --tracker.peer_timeout 3601 \
+         --tracker.numwant_default 10 --tracker.numwant_max 20 -w /white -A 10.0.0.0/8 -A ::1 \
+         --access.stats_path /hidden/st --http.connections_max 5 --http.idle_secs_max 6 \
+         --http.request_secs_max 7 --log-level trace --listen.udp.workers 9 -i 127.0.0.1",
+    );
+    let expected = Config {
+        listens: vec![Listen {
+            addr: "127.0.0.1:6969".parse().unwrap(),
+            tcp: true,
+            udp: true,
+            optional: false,
+        }],
+        workers: Some(3),
+        rootdir: Some("/srv".into()),
+        user: Some("tracker".into()),
+        redirect_url: Some("https://example.org/".into()),
+        interval: 3600,
+        interval_jitter: 0,
+        min_interval: 3600,
+        peer_timeout: 3601,
+        numwant_default: 10,
+        numwant_max: 20,
+        hashes: HashFile::White("/white".into()),
+        stats_readers: vec![net("10.0.0.0", 8), net("::1", 128)],
+        stats_path: "hidden/st".into(),
+        connections_max: 5,
+        idle_secs_max: 6,
+        request_secs_max: 7,
+        log_level: "trace",
+    };
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn opentrackers_workers_count_where_ours_are_not_set() {
+    for (line, workers) in [
+        ("", None),
+        ("--listen.udp.workers 0", None),
+        ("--listen.udp.workers 4", Some(4)),
+        ("--listen.udp.workers 4 --workers 2", Some(2)),
+    ] {
+        assert_eq!(config(line).workers, workers, "{line}");
+    }
+}
+
+#[test]
+fn wrong_words_are_refused_with_a_remedy() {
+    for line in "\
+-p 99999 => `99999` is not a whole number from 0 to 65535
+-P 80x => `80x` is not a whole number from 0 to 65535
+-i example.org => `example.org` is no IP address
+-f => needs a value: FILE
+--workers => needs a value: N
+--workers= => needs a value: N
+--workers 0 => `0` is not a whole number from 1 to 256
+--workers 257 => `257` is not a whole number from 1 to 256
+--workers 4294967297 => `4294967297` is not a whole number from 1 to 256
+--workers +1 => `+1` is not a whole number from 1 to 256
+--log-level loud => `loud` is none of error, warn, info, debug, trace
+-A 10.0.0.0/33 => `33` is not a whole number from 0 to 32
+--workrs 3 => unknown option; did you mean --workers?
+--interval 3 => unknown option; did you mean --tracker.interval?
+-x => unknown option; trackerd --help lists all
+-l dump => not supported by this version: leave it out
+-s 9696 => not supported by this version: leave it out
+--access.proxy ::1 => not supported by this version: leave it out
+my.conf => is no option; a configuration file needs -f before it
+-w a -b b => there can be a whitelist or a blacklist, not both: remove one
+--tracker.min_interval 1621 => the least interval, 1621, exceeds the shortest, 1620
+--tracker.numwant_default 201 => 201 peers exceed the most, 200"
+        .lines()
+    {
+        let (line, message) = line.split_once(" => ").unwrap();
+        let option = words(line)
+            .rfind(|word| word.starts_with('-'))
+            .unwrap_or(line);
+        let fatal = refusal(line);
+        assert_eq!(
+            (fatal.what.as_str(), fatal.exit),
+            (message, Exit::Usage),
+            "{line}"
+        );
+        assert_eq!(fatal.at, option.trim_end_matches('='));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn one_setting_of_time_or_numwant_moves_the_others_along(
+        interval in 60u32..=86_400, numwant in 1u16..=1000,
+    ) {
+        let config =
+            config(&format!("--tracker.interval {interval} --tracker.numwant_max {numwant}"));
+        prop_assert_eq!((config.interval, config.numwant_max), (interval, numwant));
+    }
+
+    #[test]
+    fn times_agree_with_each_other_or_are_refused(
+        interval in 60u32..4000, jitter in 0u32..1000, least in 1u32..4000, timeout in 61u32..8000,
+    ) {
+        let line = format!(
+            "--tracker.interval {interval} --tracker.interval_jitter {jitter} \
+             --tracker.min_interval {least} --tracker.peer_timeout {timeout}"
+        );
+        let agree = jitter <= interval / 4
+            && least <= interval - jitter
+            && timeout > interval + jitter;
+        prop_assert_eq!(parse(words(&line)).is_ok(), agree, "{}", line);
+    }
+}
+
+#[test]
+fn text_for_response_heads_can_not_break_out_of_them() {
+    for args in [
+        ["-r", "http://a/\r\nSet-Cookie: b"],
+        ["-r", "http://a/ b"],
+        ["-r", ""],
+        ["--access.stats_path", "st ats"],
+        ["--access.stats_path", "stats?mode=all"],
+        ["--access.stats_path", "/announce"],
+        ["--access.stats_path", "scrape"],
+        ["--access.stats_path", "//"],
+    ] {
+        assert_eq!(parse(args).unwrap_err().exit, Exit::Usage, "{args:?}");
+    }
+}
+
+#[test]
+fn help_and_version_come_before_all_else() {
+    for line in ["-h", "--help", "-f /nonexistent -h", "-t --help"] {
+        let Ok(Command::Help(text)) = parse(words(line)) else {
+            panic!("{line}")
+        };
+        let names = settings().map(|setting| format!("--{} {}", setting.key, setting.value));
+        assert!(names.into_iter().all(|name| text.contains(&name)));
+        assert!(text.lines().all(|line| line.len() <= 90), "{text}");
+    }
+    for line in ["-V", "-v", "--version"] {
+        assert_eq!(parse(words(line)), Ok(Command::Version));
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn words_that_are_not_text_are_refused() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let args = [OsStr::new("-w"), OsStr::from_bytes(b"/tmp/\xff")];
+    assert_eq!(
+        parse(args).unwrap_err().to_string(),
+        "-w: its value is not UTF-8"
+    );
+}
+
+// --- Files
+
+/// The settings of the sample that Debian installs as /etc/opentracker/opentracker.conf.
+const OPENTRACKER: &str = "\
+# opentracker config file
+#
+# I)   Address opentracker will listen on, using both, tcp AND udp family
+#      (note, that port 6969 is implicit if omitted).
+listen.udp.workers 4
+#
+listen.tcp_udp 0.0.0.0
+listen.udp.workers 0
+listen.tcp_udp 192.168.0.1:80
+listen.tcp_udp\t10.0.0.5:6969
+listen.tcp 0.0.0.0
+  listen.udp 192.168.0.1:6969
+
+access.whitelist /path/to/whitelist\t
+#access.blacklist ./blacklist
+# access.fifo_add /var/run/opentracker/adder.fifo
+# livesync.cluster.listen 192.168.0.1:9696
+# livesync.cluster.node_ip 192.168.0.0
+access.stats   192.168.0.23
+access.stats_path stats
+# access.proxy 10.0.1.23
+tracker.redirect_url https://your.tracker.local/
+tracker.rootdir /usr/local/etc/opentracker
+tracker.user nobody";
+
+#[test]
+fn opentrackers_files_are_understood() {
+    for (name, text) in [
+        ("opentracker.conf", OPENTRACKER.to_owned()),
+        (
+            "opentracker-dos.conf",
+            format!("\u{feff}{}", OPENTRACKER.replace('\n', "\r\n")),
+        ),
+    ] {
+        let config = config(&format!("-f {}", file(name, text)));
+        assert_eq!(
+            listens(&config),
+            "0.0.0.0:6969 tu, 192.168.0.1:80 tu, 10.0.0.5:6969 tu, 192.168.0.1:6969 u"
+        );
+        assert_eq!(config.hashes, HashFile::White("/path/to/whitelist".into()));
+        assert_eq!(config.stats_readers, [net("192.168.0.23", 32)]);
+        assert_eq!(
+            config.redirect_url.as_deref(),
+            Some("https://your.tracker.local/")
+        );
+        assert_eq!(
+            config.rootdir.as_deref(),
+            Some(Path::new("/usr/local/etc/opentracker"))
+        );
+        assert_eq!(config.user.as_deref(), Some("nobody"));
+        assert_eq!(config.workers, None);
+    }
+}
+
+#[test]
+fn what_opentracker_can_and_we_can_not_is_refused_by_name() {
+    let keys = "access.fifo_add access.fifo_delete access.proxy livesync.cluster.listen \
+        livesync.cluster.node_ip batchsync.cluster.admin_ip";
+    for key in words(keys) {
+        assert_eq!(
+            file_refusal("missing.conf", format!("tracker.user a\n{key} 10.0.0.1\n")),
+            format!("2: {key}: not supported by this version: remove the line")
+        );
+    }
+}
+
+#[test]
+fn a_file_is_refused_by_its_line() {
+    for case in "\
+//tracker.intervall 3 => 3: tracker.intervall: unknown setting; did you mean tracker.interval?
+bind 3 => 1: bind: unknown setting; trackerd --help lists all
+tracker.user => 1: tracker.user: needs a value: NAME
+tracker.user=a => 1: tracker.user=a: unknown setting; did you mean tracker.user?
+tracker.interval 30m => 1: tracker.interval: `30m` is not a whole number from 60 to 86400
+log.level info # or warn => 1: log.level: `info # or warn` is none of error, warn,
+tracker.user a/#/tracker.user a => 3: tracker.user: line 1 says so already: remove one of the two
+tracker.interval_jitter 451 => 1: tracker.interval_jitter: an interval of 1800 can vary"
+        .lines()
+    {
+        let (text, message) = case.split_once(" => ").unwrap();
+        let refusal = file_refusal("refused.conf", text.replace('/', "\n"));
+        assert!(refusal.starts_with(message), "{refusal}");
+    }
+    let text = "tracker.peer_timeout 2700\ntracker.interval 3600";
+    let message = "2: tracker.interval: a peer timeout of 2700 would forget peers that keep to \
+        their interval: it must exceed 3960, the longest interval";
+    assert_eq!(file_refusal("refused.conf", text), message);
+    let text = "access.whitelist a\naccess.blacklist b";
+    assert!(file_refusal("refused.conf", text).starts_with("2: access.blacklist: there can be"));
+    assert!(file_refusal("latin1.conf", b"tracker.user J\xfcrgen").contains("not UTF-8"));
+}
+
+#[test]
+fn comments_may_be_in_any_character_set() {
+    let path = file(
+        "comment.conf",
+        b"# f\xfcr alle\n \t # mehr\ntracker.interval 900",
+    );
+    assert_eq!(config(&format!("-f {path}")).interval, 900);
+}
+
+#[test]
+fn files_that_can_not_be_read_are_refused() {
+    let directory = env!("CARGO_TARGET_TMPDIR");
+    let huge = file("huge.conf", "# comment\n".repeat(200_000));
+    for path in ["/nonexistent/trackerd.conf", directory, &huge] {
+        let fatal = refusal(&format!("-f {path}"));
+        assert_eq!((fatal.at.as_str(), fatal.exit), (path, Exit::NoInput));
+    }
+}
+
+#[test]
+fn the_command_line_overrides_files_and_later_files_earlier_ones() {
+    let one = file(
+        "one.conf",
+        "tracker.interval 900\ntracker.user one\nlisten.tcp 127.0.0.1:1",
+    );
+    let two = file("two.conf", "tracker.user two\nlisten.udp 127.0.0.1:2");
+    let config = config(&format!(
+        "--tracker.interval 1200 -f {one} -i ::1 -f {two} -p 3"
+    ));
+    assert_eq!(config.interval, 1200);
+    assert_eq!(config.user.as_deref(), Some("two"));
+    assert_eq!(listens(&config), "127.0.0.1:1 t, 127.0.0.1:2 u, [::1]:3 t");
+}
+
+#[test]
+fn a_check_names_the_files_it_approves_and_refuses_like_a_start() {
+    let (good, bad) = (
+        file("good.conf", "log.level warn"),
+        file("bad.conf", "\nlog.level x"),
+    );
+    let approval = format!("{good}: syntax ok\n{good}: syntax ok");
+    assert_eq!(
+        parse(words(&format!("-t -f {good} -f {good}"))),
+        Ok(Command::Check(approval))
+    );
+    assert_eq!(
+        parse(["-t"]),
+        Ok(Command::Check("command line: syntax ok".into()))
+    );
+    let fatal = refusal(&format!("-t -f {good} -f {bad}"));
+    assert_eq!((fatal.at, fatal.exit), (format!("{bad}:2"), Exit::Config));
+}
+
+// --- The table and the sample
+
+#[test]
+fn the_defaults_in_the_table_are_the_defaults() {
+    let mut args = Vec::new();
+    for setting in settings().filter(|setting| !setting.default.is_empty()) {
+        args.extend([format!("--{}", setting.key), setting.default.to_owned()]);
+    }
+    let Ok(Command::Run(said)) = parse(args) else {
+        panic!("a default is refused")
+    };
+    assert_eq!(
+        said,
+        Config {
+            user: Some("nobody".into()),
+            ..config("")
+        }
+    );
+}
+
+#[test]
+fn names_are_unique() {
+    let mut names: Vec<_> = settings().flat_map(|setting| setting.names()).collect();
+    names.extend(
+        trackerd::config::settings::FLAGS
+            .iter()
+            .flat_map(|flag| flag.names()),
+    );
+    let count = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
+
+/// The sample's settings: lines that would be settings without their `# `.
+fn sample() -> Vec<(&'static str, &'static str)> {
+    let setting = |line: &'static str| {
+        let (key, value) = line.strip_prefix("# ")?.split_once(' ')?;
+        let lower = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+        (key.contains('.') && key.chars().all(lower)).then_some((key, value))
+    };
+    SAMPLE.lines().filter_map(setting).collect()
+}
+
+#[test]
+fn the_sample_has_every_setting_with_its_default_and_no_other() {
+    for setting in settings() {
+        let values: Vec<_> = sample()
+            .into_iter()
+            .filter(|(key, _)| *key == setting.key)
+            .map(|(_, v)| v)
+            .collect();
+        assert!(!values.is_empty(), "{} is missing", setting.key);
+        assert!(
+            setting.repeatable || values.len() == 1,
+            "{} is there twice",
+            setting.key
+        );
+        assert!(
+            setting.default.is_empty() || values[0] == setting.default,
+            "{}",
+            setting.key
+        );
+    }
+    for (key, _) in sample() {
+        assert!(
+            settings().any(|setting| setting.key == key),
+            "{key} is no setting"
+        );
+    }
+}
+
+#[test]
+fn the_sample_changes_nothing_as_it_is_and_works_uncommented() {
+    let path = file("sample.conf", SAMPLE);
+    assert_eq!(config(&format!("-f {path}")), config(""));
+
+    let mut all = String::new();
+    for (key, value) in sample() {
+        let line = format!("{key} {value}\n");
+        config(&format!("-f {}", file("sample-line.conf", &line)));
+        if key != "access.blacklist" {
+            all += &line;
+        }
+    }
+    config(&format!("-f {}", file("sample-all.conf", &all)));
+}
+
+#[test]
+fn the_sample_is_fit_for_a_terminal_and_gives_opentrackers_letters() {
+    assert!(
+        SAMPLE
+            .lines()
+            .all(|line| line.starts_with('#') || line.is_empty())
+    );
+    assert!(SAMPLE.lines().all(|line| line.len() <= 80));
+    for setting in settings() {
+        if let Some(letter) = setting.short {
+            let title = SAMPLE
+                .split("\n\n")
+                .find(|part| part.contains(setting.key))
+                .unwrap();
+            assert!(title.contains(&format!("-{letter}")), "-{letter}");
+        }
+    }
+}
