@@ -18,6 +18,17 @@ pub enum Exit {
     Config = 78,
 }
 
+impl Exit {
+    /// What an error of the system amounts to.
+    pub fn of(error: &std::io::Error) -> Exit {
+        match error.kind() {
+            std::io::ErrorKind::PermissionDenied => Exit::NoPermission,
+            std::io::ErrorKind::NotFound => Exit::NoInput,
+            _ => Exit::Os,
+        }
+    }
+}
+
 /// An error that ends the start: what failed, on what, and what to try.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Fatal {

@@ -41,6 +41,14 @@ pub enum Family {
 }
 
 impl Family {
+    /// The family of an address; IPv4-mapped IPv6 is IPv4.
+    pub fn of(ip: IpAddr) -> Family {
+        match ip.to_canonical() {
+            IpAddr::V4(_) => Family::V4,
+            IpAddr::V6(_) => Family::V6,
+        }
+    }
+
     /// Bytes of one compact peer of this family: address and port (BEP 23, BEP 7).
     pub const fn peer_len(self) -> usize {
         match self {

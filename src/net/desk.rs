@@ -1,10 +1,8 @@
 //! What a worker knows when it answers: the terms, the gate, the clock's reading, the counters.
 
-use std::net::IpAddr;
-
 use crate::access::{Cookie, Gate};
 use crate::stats::Counters;
-use crate::types::{Announce, Event, InfoHash, PeerAddr, Seconds, Want};
+use crate::types::Seconds;
 
 /// What clients are told and granted; the same on every worker.
 #[derive(Clone, Debug)]
@@ -48,7 +46,14 @@ impl Desk {
     /// A desk; `random` seeds the jitter of the intervals.
     pub fn new(terms: Terms, gate: Gate, cookie: Cookie, random: u32) -> Desk {
         let counters = Counters::default();
-        Desk { now: 0, terms, gate, cookie, counters, random: random | 1 }
+        Desk {
+            now: 0,
+            terms,
+            gate,
+            cookie,
+            counters,
+            random: random | 1,
+        }
     }
 
     /// The interval for one answer, drawn evenly around the middle: clients that came at the same
@@ -58,12 +63,18 @@ impl Desk {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
-        let Terms { interval, interval_jitter, .. } = self.terms;
+        let Terms {
+            interval,
+            interval_jitter,
+            ..
+        } = self.terms;
         let spread = self.random % interval_jitter.saturating_mul(2).max(1);
-        interval.saturating_sub(interval_jitter).saturating_add(spread)
+        interval
+            .saturating_sub(interval_jitter)
+            .saturating_add(spread)
     }
 
-    /// Whether the answer to an announce may list peers, and how many.
+    /// How many peers an answer may list, when `asked` for, or `unsaid`.
     pub fn numwant(&self, asked: Option<u32>, unsaid: u16) -> u16 {
         let asked = asked.map_or(unsaid, |n| u16::try_from(n).unwrap_or(u16::MAX));
         asked.min(self.terms.numwant_max)

@@ -47,7 +47,9 @@ pub struct Pending {
 
 #[derive(Clone, Copy, Debug)]
 enum Question {
-    Announce { compact: bool },
+    Announce {
+        compact: bool,
+    },
     Scrape,
     Stats(Mode),
     /// One that is answered without asking anybody.
@@ -64,11 +66,16 @@ pub struct Http {
 
 impl Http {
     /// Answers a request into `out`, or says what it waits for.
-    pub fn serve(&mut self, asked: &Asked<'_>, office: &mut Office<'_>, out: &mut Vec<u8>) -> Outcome {
+    pub fn serve(
+        &mut self,
+        asked: &Asked<'_>,
+        office: &mut Office<'_>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
         let mut pending = Pending {
             version: asked.head.version,
             keep_alive: asked.head.keep_alive,
-            asker: PeerAddr::from(asked.from).family(),
+            asker: Family::of(asked.from.ip()),
             question: Question::Page,
         };
         let (path, query) = query::split(asked.head.target);
@@ -122,7 +129,11 @@ impl Http {
                 }
             }
             (Reply::Scrape(files), _) => {
-                Scrape { files, min_request_interval: None }.emit(&mut self.body);
+                Scrape {
+                    files,
+                    min_request_interval: None,
+                }
+                .emit(&mut self.body);
             }
             (Reply::Busy, _) => {
                 desk.counters.count(pending.asker, Count::Busy);
@@ -176,7 +187,9 @@ impl Http {
             };
             return self.fail(failure, &pending, desk, out);
         }
-        pending.question = Question::Announce { compact: said.compact };
+        pending.question = Question::Announce {
+            compact: said.compact,
+        };
         let announce = types::Announce {
             info_hash: said.info_hash,
             peer: PeerAddr::new(asked.from.ip(), said.port),
@@ -188,7 +201,10 @@ impl Http {
             },
         };
         let now = desk.now;
-        match office.router.announce(now, &announce, asked.ticket, Home::Here) {
+        match office
+            .router
+            .announce(now, &announce, asked.ticket, Home::Here)
+        {
             Some(reply) => Outcome::Answered(self.finish(&pending, reply, desk, out)),
             None => Outcome::Waits(pending),
         }
@@ -294,7 +310,8 @@ fn emit_page(
         location,
     };
     response.emit(out);
-    body.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
+    body.iter()
+        .for_each(|part| out.extend_from_slice(part.as_bytes()));
 }
 
 enum Page {
@@ -318,5 +335,7 @@ fn page(path: &[u8], stats_path: &str) -> Page {
 }
 
 fn stats_mode(query: &[u8]) -> Option<&[u8]> {
-    query.split(|b| *b == b'&').find_map(|pair| pair.strip_prefix(b"mode="))
+    query
+        .split(|b| *b == b'&')
+        .find_map(|pair| pair.strip_prefix(b"mode="))
 }

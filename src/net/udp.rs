@@ -1,14 +1,14 @@
 //! Datagrams: BEP 15 requests in, replies out, a batch at a time.
 
 use std::io;
-use std::net::SocketAddr;
+use std::mem;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 
 use crate::access::Verdict;
 use crate::net::desk::Desk;
-use crate::net::{Router, Ticket};
+use crate::net::{Office, Router, Ticket};
 use crate::router::Home;
 use crate::stats::Count;
 use crate::sys::udp::{Inbox, Outbox, Source};
@@ -36,6 +36,8 @@ pub struct Udp {
     outbox: Outbox,
     /// Whose replies are in the outbox.
     outbox_of: usize,
+    /// Sockets whose turn was over before they were empty.
+    unfinished: Vec<usize>,
 }
 
 struct Listener {
@@ -48,14 +50,23 @@ impl Udp {
     /// addresses in the same order.
     pub fn new(sockets: Vec<std::net::UdpSocket>) -> io::Result<Udp> {
         let sockets = sockets.into_iter().map(|socket| {
-            let family = family(socket.local_addr()?);
-            Ok(Listener { socket: UdpSocket::from_std(socket), family })
+            let family = Family::of(socket.local_addr()?.ip());
+            Ok(Listener {
+                socket: UdpSocket::from_std(socket),
+                family,
+            })
         });
         let sockets: Vec<_> = sockets.collect::<io::Result<_>>()?;
         // Without UDP there is nothing to keep buffers for.
         let slots = if sockets.is_empty() { 0 } else { BATCH };
         let (inbox, outbox) = (Inbox::new(slots), Outbox::new(slots));
-        Ok(Udp { sockets, inbox, outbox, outbox_of: 0 })
+        Ok(Udp {
+            sockets,
+            inbox,
+            outbox,
+            outbox_of: 0,
+            unfinished: Vec::new(),
+        })
     }
 
     /// How many sockets there are.
@@ -66,29 +77,31 @@ impl Udp {
     /// Asks for events; socket `i` reports as `Token(first + i)`.
     pub fn register(&mut self, registry: &Registry, first: usize) -> io::Result<()> {
         let tokens = (first..).map(Token);
-        self.sockets.iter_mut().zip(tokens).try_for_each(|(listener, token)| {
-            registry.register(&mut listener.socket, token, Interest::READABLE)
-        })
+        self.sockets
+            .iter_mut()
+            .zip(tokens)
+            .try_for_each(|(listener, token)| {
+                registry.register(&mut listener.socket, token, Interest::READABLE)
+            })
     }
 
-    /// Serves what has arrived at a socket. Whether there may be more than one turn's worth.
-    pub fn drain(&mut self, listener: usize, router: &mut Router, desk: &mut Desk) -> bool {
-        let family = self.sockets[listener].family;
-        for _ in 0..BATCHES_A_TURN {
-            let received = self.inbox.receive(&self.sockets[listener].socket);
-            desk.counters.add(family, Count::UdpReceived, received as u64);
-            self.use_outbox_for(listener, desk);
-            for (bytes, source) in self.inbox.datagrams() {
-                if self.outbox.is_full() {
-                    flush(&mut self.outbox, &self.sockets[listener], desk);
-                }
-                answer(bytes, listener, source, &mut self.outbox, router, desk);
-            }
-            if received < self.inbox.slots() {
-                return false;
-            }
+    /// Serves what has arrived at a socket.
+    pub fn ready(&mut self, listener: usize, router: &mut Router, desk: &mut Desk) {
+        if self.drain(listener, router, desk) {
+            self.unfinished.push(listener);
         }
-        true
+    }
+
+    /// Goes on with sockets that had more than a turn's worth.
+    pub fn go_on(&mut self, router: &mut Router, desk: &mut Desk) {
+        for listener in mem::take(&mut self.unfinished) {
+            self.ready(listener, router, desk);
+        }
+    }
+
+    /// Whether there are such sockets.
+    pub fn is_unfinished(&self) -> bool {
+        !self.unfinished.is_empty()
     }
 
     /// Takes an answer that came by letter.
@@ -107,6 +120,34 @@ impl Udp {
         }
     }
 
+    /// Whether the socket may have more than one turn's worth.
+    fn drain(&mut self, listener: usize, router: &mut Router, desk: &mut Desk) -> bool {
+        self.use_outbox_for(listener, desk);
+        let Udp {
+            sockets,
+            inbox,
+            outbox,
+            ..
+        } = self;
+        let Listener { socket, family } = &sockets[listener];
+        for _ in 0..BATCHES_A_TURN {
+            let received = inbox.receive(socket);
+            desk.counters
+                .add(*family, Count::UdpReceived, received as u64);
+            let mut office = Office { router, desk };
+            for (bytes, source) in inbox.datagrams() {
+                if outbox.is_full() {
+                    flush(outbox, &sockets[listener], office.desk);
+                }
+                answer(bytes, listener, source, outbox, &mut office);
+            }
+            if received < inbox.slots() {
+                return false;
+            }
+        }
+        true
+    }
+
     fn use_outbox_for(&mut self, listener: usize, desk: &mut Desk) {
         if self.outbox_of != listener {
             self.flush(desk);
@@ -115,14 +156,12 @@ impl Udp {
     }
 }
 
-fn family(addr: SocketAddr) -> Family {
-    PeerAddr::from(addr).family()
-}
-
 fn flush(outbox: &mut Outbox, listener: &Listener, desk: &mut Desk) {
     let sent = outbox.send(&listener.socket);
-    desk.counters.add(listener.family, Count::UdpSent, sent.sent as u64);
-    desk.counters.add(listener.family, Count::UdpSendDropped, sent.dropped as u64);
+    desk.counters
+        .add(listener.family, Count::UdpSent, sent.sent as u64);
+    desk.counters
+        .add(listener.family, Count::UdpSendDropped, sent.dropped as u64);
 }
 
 fn answer(
@@ -130,18 +169,22 @@ fn answer(
     listener: usize,
     source: Source,
     outbox: &mut Outbox,
-    router: &mut Router,
-    desk: &mut Desk,
+    office: &mut Office<'_>,
 ) {
+    let Office { router, desk } = office;
     let ip = source.addr.ip();
-    let family = family(source.addr);
+    let family = Family::of(ip);
     let Some(request) = Request::parse(bytes) else {
         return desk.counters.count(family, Count::UdpMalformed);
     };
     if let Request::Connect { transaction } = request {
         desk.counters.count(family, Count::UdpConnect);
         let connection = desk.cookie.issue(desk.now, ip);
-        wire::Reply::Connect { transaction, connection }.emit(outbox.reply(&source));
+        wire::Reply::Connect {
+            transaction,
+            connection,
+        }
+        .emit(outbox.reply(&source));
         return;
     }
     let (connection, transaction) = match &request {
@@ -149,18 +192,28 @@ fn answer(
         Request::Scrape(scrape) => (scrape.connection, scrape.transaction),
         Request::Connect { .. } => return,
     };
-    let to = Return { listener, source, transaction };
+    let to = Return {
+        listener,
+        source,
+        transaction,
+    };
     if !desk.cookie.check(desk.now, ip, connection) {
         desk.counters.count(family, Count::UdpMismatch);
-        // The address is not proven: the reply must not be longer than the request.
-        const MISMATCH: &[u8] = b"Connection ID mismatch.";
-        if bytes.len() >= wire::ERROR_LEN_MIN + MISMATCH.len() {
-            refuse(&to, MISMATCH, outbox);
+        let reply = outbox.reply(&source);
+        let message = b"Connection ID mismatch.";
+        wire::Reply::Error {
+            transaction,
+            message,
+        }
+        .emit(reply);
+        // The address is not proven: nothing longer than the request may go there.
+        if reply.len() > bytes.len() {
+            reply.clear();
         }
         return;
     }
     match request {
-        Request::Announce(announce) => announce_at(&to, &announce, outbox, router, desk),
+        Request::Announce(announce) => announce_at(&to, &announce, outbox, office),
         Request::Scrape(scrape) => {
             desk.counters.count(family, Count::UdpScrape);
             let ticket = Ticket::Udp(to);
@@ -176,9 +229,9 @@ fn announce_at(
     to: &Return,
     announce: &wire::Announce<'_>,
     outbox: &mut Outbox,
-    router: &mut Router,
-    desk: &mut Desk,
+    office: &mut Office<'_>,
 ) {
+    let Office { router, desk } = office;
     let ip = to.source.addr.ip();
     let peer = PeerAddr::new(ip, announce.port);
     let family = peer.family();
@@ -200,7 +253,10 @@ fn announce_at(
         peer,
         event: announce.event,
         seeder: announce.seeder(),
-        want: Want { numwant, both: false },
+        want: Want {
+            numwant,
+            both: false,
+        },
     };
     let ticket = Ticket::Udp(*to);
     if let Some(reply) = router.announce(desk.now, &announce, ticket, Home::Anywhere) {
@@ -210,7 +266,7 @@ fn announce_at(
 
 fn emit(to: &Return, reply: Reply<'_>, outbox: &mut Outbox, desk: &mut Desk) {
     let transaction = to.transaction;
-    let family = family(to.source.addr);
+    let family = Family::of(to.source.addr.ip());
     match reply {
         Reply::Announce(counts, peers) => wire::Reply::Announce {
             transaction,
@@ -229,6 +285,9 @@ fn emit(to: &Return, reply: Reply<'_>, outbox: &mut Outbox, desk: &mut Desk) {
 }
 
 fn refuse(to: &Return, message: &[u8], outbox: &mut Outbox) {
-    let reply = wire::Reply::Error { transaction: to.transaction, message };
+    let reply = wire::Reply::Error {
+        transaction: to.transaction,
+        message,
+    };
     reply.emit(outbox.reply(&to.source));
 }

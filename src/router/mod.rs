@@ -50,6 +50,7 @@ pub trait Lanes<T, S> {
 
 /// A message between workers. The buffers travel with the question and come back with the answer,
 /// so that nothing is allocated in the long run.
+#[doc(hidden)]
 pub enum Letter<T, S> {
     /// Please announce, and answer to worker `back`, if any, or else to the client.
     Announce {
@@ -170,14 +171,8 @@ impl<T: Copy, S> Router<T, S> {
             return Some(Reply::Busy);
         };
         for (owner, part) in parts {
-            if !self.mail.post(
-                owner,
-                Letter::Scrape {
-                    slot,
-                    back: self.me,
-                    part,
-                },
-            ) {
+            let back = self.me;
+            if !self.mail.post(owner, Letter::Scrape { slot, back, part }) {
                 self.scrapes.close(slot);
                 return Some(Reply::Busy);
             }
@@ -199,13 +194,8 @@ impl<T: Copy, S> Router<T, S> {
             return false;
         };
         for worker in (0..=others).filter(|worker| *worker != self.me) {
-            if !self.mail.post(
-                worker,
-                Letter::Survey {
-                    slot,
-                    back: self.me,
-                },
-            ) {
+            let back = self.me;
+            if !self.mail.post(worker, Letter::Survey { slot, back }) {
                 self.surveys.close(slot);
                 return false;
             }

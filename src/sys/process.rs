@@ -1,6 +1,6 @@
 //! The process itself: its limits, its root directory, its user.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
@@ -58,12 +58,12 @@ pub fn enter_root(root: &Path) -> io::Result<()> {
     let root = c_string(root.as_os_str())?;
     // SAFETY: a valid C string that outlives the call.
     check(unsafe { libc::chroot(root.as_ptr()) })?;
-    change_dir(c"/")
+    change_dir(Path::new("/"))
 }
 
-/// Changes the working directory to `/`, so that no mount is kept busy.
-pub fn leave_working_dir() -> io::Result<()> {
-    change_dir(c"/")
+/// Changes the working directory.
+pub fn change_dir(dir: &Path) -> io::Result<()> {
+    std::env::set_current_dir(dir)
 }
 
 /// Becomes `user` for good: groups first, then the user, and a look that root can't be regained.
@@ -95,11 +95,6 @@ pub fn raise_open_files() -> io::Result<usize> {
         check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
     }
     Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
-}
-
-fn change_dir(to: &CStr) -> io::Result<()> {
-    // SAFETY: a valid C string that outlives the call.
-    check(unsafe { libc::chdir(to.as_ptr()) })
 }
 
 fn c_string(text: &OsStr) -> io::Result<CString> {

@@ -20,6 +20,16 @@ const WANTED: [(libc::c_int, Signal); 3] = [
     (libc::SIGINT, Signal::Stop),
 ];
 
+impl Signal {
+    /// Sends this process the signal, as if an operator had.
+    pub fn raise(self) {
+        if let Some((number, _)) = WANTED.iter().find(|(_, signal)| *signal == self) {
+            // SAFETY: takes values; to ourselves it is always allowed.
+            unsafe { libc::kill(libc::getpid(), *number) };
+        }
+    }
+}
+
 /// The signals trackerd understands, taken out of the default handling.
 ///
 /// To be made before any thread is started: threads inherit the blocked set.

@@ -194,6 +194,9 @@ struct Envelopes {
     controls: Box<[Control]>,
 }
 
+// SAFETY: the pointers are set anew before each use, to buffers of the same owner.
+unsafe impl Send for Envelopes {}
+
 impl Envelopes {
     fn new(slots: usize) -> Envelopes {
         // SAFETY: plain C structures for which all zeroes are valid values.

@@ -1,0 +1,161 @@
+//! Sockets for every worker on every address.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+use crate::config::Listen;
+use crate::error::{Exit, Fatal};
+use crate::sys::socket::{self, Transport};
+
+/// How often to look for a port that is free for both UDP and TCP, when the system chooses.
+const TRIES: usize = 16;
+
+/// The sockets of one worker; every worker has the same addresses in the same order.
+#[derive(Default)]
+pub struct Sockets {
+    /// For datagrams.
+    pub udp: Vec<UdpSocket>,
+    /// For connections.
+    pub tcp: Vec<TcpListener>,
+}
+
+/// What was bound: the sockets of every worker, and where they listen.
+pub struct Bound {
+    /// One for each worker.
+    pub sockets: Vec<Sockets>,
+    /// The addresses, such as `udp://127.0.0.1:6969`.
+    pub names: Vec<String>,
+    /// Addresses that were left out, and why.
+    pub missing: Vec<Fatal>,
+}
+
+/// Binds every address for every worker.
+///
+/// # Errors
+/// When an address is held by somebody else or can't be had; but one that nobody named by itself
+/// is left out when the system lacks its family.
+pub fn bind(listens: &[Listen], workers: usize) -> Result<Bound, Fatal> {
+    let sockets = (0..workers).map(|_| Sockets::default()).collect();
+    let mut bound = Bound {
+        sockets,
+        names: Vec::new(),
+        missing: Vec::new(),
+    };
+    // All of them are tried before any is bound: two of ours may overlap.
+    for listen in listens {
+        for transport in transports(listen) {
+            match socket::probe(transport, listen.addr) {
+                Err(error) if !(listen.optional && is_family_missing(&error)) => {
+                    return Err(fatal(transport, listen.addr, &error));
+                }
+                _ => {}
+            }
+        }
+    }
+    for listen in listens {
+        if let Err(error) = bound.listen(listen) {
+            let refusal = fatal(Transport::Tcp, listen.addr, &error);
+            if !(listen.optional && is_family_missing(&error)) {
+                return Err(refusal);
+            }
+            bound.missing.push(refusal);
+        }
+    }
+    if bound.names.is_empty() {
+        let missing = bound.missing.pop();
+        return Err(missing.unwrap_or_else(|| {
+            Fatal::new(Exit::Config, "listen", "there is no address to listen on")
+        }));
+    }
+    Ok(bound)
+}
+
+impl Bound {
+    /// Binds one address for all workers, in order, so that the kernel's order is ours.
+    fn listen(&mut self, listen: &Listen) -> io::Result<()> {
+        let mut tries = TRIES;
+        let (udp, tcp) = loop {
+            match first(listen) {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 1 => tries -= 1,
+                result => break result?,
+            }
+        };
+        if let Some(socket) = udp {
+            let addr = socket.local_addr()?;
+            self.names.push(format!("udp://{addr}"));
+            self.sockets[0].udp.push(socket);
+            for sockets in &mut self.sockets[1..] {
+                sockets.udp.push(socket::udp(addr)?);
+            }
+        }
+        if let Some(listener) = tcp {
+            let addr = listener.local_addr()?;
+            self.names.push(format!("tcp://{addr}"));
+            self.sockets[0].tcp.push(listener);
+            for sockets in &mut self.sockets[1..] {
+                sockets.tcp.push(socket::tcp(addr)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The first worker's sockets; UDP and TCP get the same port, also when the system chooses it.
+fn first(listen: &Listen) -> io::Result<(Option<UdpSocket>, Option<TcpListener>)> {
+    let mut addr = listen.addr;
+    let udp = if listen.udp {
+        let socket = socket::udp(addr)?;
+        addr.set_port(socket.local_addr()?.port());
+        Some(socket)
+    } else {
+        None
+    };
+    if listen.udp && listen.tcp && listen.addr.port() == 0 {
+        socket::probe(Transport::Tcp, addr)?;
+    }
+    let tcp = if listen.tcp {
+        Some(socket::tcp(addr)?)
+    } else {
+        None
+    };
+    Ok((udp, tcp))
+}
+
+fn transports(listen: &Listen) -> impl Iterator<Item = Transport> {
+    let wanted = [(listen.udp, Transport::Udp), (listen.tcp, Transport::Tcp)];
+    wanted
+        .into_iter()
+        .filter(|(wanted, _)| *wanted)
+        .map(|(_, transport)| transport)
+}
+
+/// A system without IPv6, or without IPv4.
+fn is_family_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable || socket::is_family_unknown(error)
+}
+
+fn fatal(transport: Transport, addr: SocketAddr, error: &io::Error) -> Fatal {
+    let scheme = match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+    };
+    let (exit, remedy) = match error.kind() {
+        io::ErrorKind::AddrInUse => (
+            Exit::Os,
+            "is another tracker, or other program, running on this port?",
+        ),
+        io::ErrorKind::PermissionDenied => (
+            Exit::NoPermission,
+            "ports below 1024 need root; start as root and set tracker.user",
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            (Exit::Os, "this host has no such address; see `ip address`")
+        }
+        _ => (Exit::Os, "see the listen lines of the configuration"),
+    };
+    Fatal::new(
+        exit,
+        format!("{scheme}://{addr}"),
+        format!("{error}; {remedy}"),
+    )
+}

@@ -1,0 +1,368 @@
+//! One connection: reading → waiting → writing, and again.
+//!
+//! Bytes come in by [`Conn::feed`] and go out by [`Conn::write`]. A connection that waits, for an
+//! answer or for a slow reader, takes nothing in, so what a stranger can make it hold is bounded:
+//! one head and one read of input, [`OUT_LEN_MAX`] and one answer of output.
+
+use std::io::{self, Read, Write};
+use std::mem;
+use std::net::{Shutdown, SocketAddr};
+
+use mio::net::TcpStream;
+
+use crate::net::desk::Desk;
+use crate::net::http::{self, Asked, Http, Outcome, Pending};
+use crate::net::{Office, Ticket};
+use crate::stats::Count;
+use crate::types::{Family, Seconds};
+use crate::wire::http::{Head, Status};
+
+/// Output gathered from pipelined requests before it has to be written, in bytes.
+const OUT_LEN_MAX: usize = 64 * 1024;
+
+/// How long the rest of a faulty request is swallowed. Closing at once would make the kernel
+/// reset the connection, and the client lose the answer that says what is wrong.
+const SWALLOW_SECS_MAX: Seconds = 2;
+
+/// A connection.
+pub struct Conn {
+    stream: TcpStream,
+    from: SocketAddr,
+    state: State,
+    /// Input not yet understood.
+    held: Vec<u8>,
+    /// How much of it was found to be no whole head.
+    seen: usize,
+    /// Output the kernel has not taken yet.
+    unsent: Vec<u8>,
+    /// When the present wait began.
+    since: Seconds,
+    /// Whether the socket may have input that no further event will tell of.
+    unread: bool,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// For a request.
+    Reading,
+    /// For the answer to one.
+    Waiting(Pending),
+    /// For the last answer to leave; then swallow what is left of the input, or close.
+    Leaving { swallow: bool },
+    /// For the end of the input.
+    Swallowing,
+}
+
+/// What a connection is good for next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing, until its socket is ready or an answer comes.
+    Rest,
+    /// More at once: its turn was over before its input was.
+    Again,
+    /// The sheets of all workers, for an answer.
+    Survey,
+    /// Closing.
+    Close,
+}
+
+/// What a worker's connections share, since only one is served at a time.
+pub struct Workspace {
+    /// For reading into.
+    pub scratch: Box<[u8]>,
+    /// For answers on their way out.
+    pub out: Vec<u8>,
+    /// For bodies.
+    pub http: Http,
+}
+
+impl Conn {
+    /// A connection just accepted.
+    pub fn new(stream: TcpStream, from: SocketAddr, now: Seconds) -> Conn {
+        Conn {
+            stream,
+            from,
+            state: State::Reading,
+            held: Vec::new(),
+            seen: 0,
+            unsent: Vec::new(),
+            since: now,
+            unread: true,
+        }
+    }
+
+    /// The socket, to be registered.
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// The family of the other end.
+    pub fn family(&self) -> Family {
+        Family::of(self.from.ip())
+    }
+
+    /// Whether it waits for its socket to take more.
+    pub fn is_writing(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
+    /// Since when it has been waiting for a next request that has not begun; `None` if it is busy.
+    pub fn idle_since(&self) -> Option<Seconds> {
+        let idle = matches!(self.state, State::Reading) && self.held.is_empty();
+        (idle && !self.is_writing()).then_some(self.since)
+    }
+
+    /// Does what can be done without waiting, after an event: write, read, answer.
+    pub fn work(&mut self, ticket: Ticket, office: &mut Office<'_>, with: &mut Workspace) -> Next {
+        self.unread = true;
+        self.resume(ticket, office, with)
+    }
+
+    /// The same, after [`Next::Again`].
+    pub fn resume(
+        &mut self,
+        ticket: Ticket,
+        office: &mut Office<'_>,
+        with: &mut Workspace,
+    ) -> Next {
+        if self.is_writing() {
+            let unsent = mem::take(&mut self.unsent);
+            if !self.write(&unsent) {
+                return Next::Close;
+            }
+            if self.is_writing() {
+                return Next::Rest;
+            }
+            self.since = office.desk.now;
+            if self.after_write() == Next::Close {
+                return Next::Close;
+            }
+        }
+        if self.seen < self.held.len() {
+            let held = mem::take(&mut self.held);
+            let next = self.feed(&held, ticket, office, with);
+            if next != Next::Rest {
+                return next;
+            }
+        }
+        self.read(ticket, office, with)
+    }
+
+    /// Takes the answer it was waiting for; `write` puts it into words.
+    pub fn answer(
+        &mut self,
+        now: Seconds,
+        with: &mut Workspace,
+        write: impl FnOnce(&Pending, &mut Http, &mut Vec<u8>) -> bool,
+    ) -> Next {
+        let State::Waiting(pending) = self.state else {
+            return Next::Rest;
+        };
+        with.out.clear();
+        let stays = write(&pending, &mut with.http, &mut with.out);
+        self.state = if stays {
+            State::Reading
+        } else {
+            State::Leaving { swallow: false }
+        };
+        self.since = now;
+        if !self.write(&with.out) {
+            return Next::Close;
+        }
+        match self.after_write() {
+            Next::Rest if self.unread => Next::Again,
+            next => next,
+        }
+    }
+
+    /// Says that there is no room, and closes.
+    pub fn turn_away(mut self, with: &mut Workspace) {
+        with.out.clear();
+        http::emit_fault(Status::UNAVAILABLE, &mut with.out);
+        self.write(&with.out);
+    }
+
+    /// Looks at the clock. `Close` when it has been waited for long enough.
+    pub fn tick(&mut self, desk: &mut Desk, with: &mut Workspace) -> Next {
+        let terms = &desk.terms;
+        let secs_max = match self.state {
+            _ if self.idle_since().is_some() => terms.idle_secs_max,
+            State::Swallowing => SWALLOW_SECS_MAX,
+            _ => terms.request_secs_max,
+        };
+        if desk.now.saturating_sub(self.since) < secs_max {
+            return Next::Rest;
+        }
+        if self.idle_since().is_none() {
+            desk.counters.count(self.family(), Count::HttpTimeout);
+        }
+        let status = match self.state {
+            State::Reading if !self.held.is_empty() && !self.is_writing() => {
+                Status::REQUEST_TIMEOUT
+            }
+            State::Waiting(_) => Status::UNAVAILABLE,
+            _ => return Next::Close,
+        };
+        with.out.clear();
+        http::emit_fault(status, &mut with.out);
+        self.write(&with.out);
+        Next::Close
+    }
+
+    fn read(&mut self, ticket: Ticket, office: &mut Office<'_>, with: &mut Workspace) -> Next {
+        while self.unread && !self.is_writing() && !matches!(self.state, State::Waiting(_)) {
+            let mut scratch = mem::take(&mut with.scratch);
+            let read = self.stream.read(&mut scratch);
+            let next = match &read {
+                Ok(0) => Next::Close,
+                Ok(len) => {
+                    // A read that did not fill the room has emptied the socket.
+                    self.unread = *len == scratch.len();
+                    self.feed(&scratch[..*len], ticket, office, with)
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.unread = false;
+                    Next::Rest
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Next::Again,
+                Err(_) => Next::Close,
+            };
+            with.scratch = scratch;
+            if next != Next::Rest {
+                return next;
+            }
+            if self.unread {
+                // One full read is enough for a turn: others wait.
+                return Next::Again;
+            }
+        }
+        Next::Rest
+    }
+
+    /// Takes input, and answers every request in it.
+    fn feed(
+        &mut self,
+        bytes: &[u8],
+        ticket: Ticket,
+        office: &mut Office<'_>,
+        with: &mut Workspace,
+    ) -> Next {
+        if !matches!(self.state, State::Reading) {
+            return Next::Rest;
+        }
+        with.out.clear();
+        let mut held = mem::take(&mut self.held);
+        let survey;
+        if held.is_empty() {
+            self.since = office.desk.now;
+            let (done, wanted) = self.understand(bytes, ticket, office, with);
+            held.extend_from_slice(&bytes[done..]);
+            survey = wanted;
+        } else {
+            held.extend_from_slice(bytes);
+            let (done, wanted) = self.understand(&held, ticket, office, with);
+            held.drain(..done);
+            survey = wanted;
+        }
+        // An empty buffer keeps no room: most connections are idle most of the time.
+        self.held = if held.is_empty() { Vec::new() } else { held };
+        if !self.write(&with.out) {
+            return Next::Close;
+        }
+        if survey {
+            Next::Survey
+        } else {
+            self.after_write()
+        }
+    }
+
+    /// Answers the requests in `bytes`; how many bytes they took, and whether the last one wants
+    /// a survey.
+    fn understand(
+        &mut self,
+        bytes: &[u8],
+        ticket: Ticket,
+        office: &mut Office<'_>,
+        with: &mut Workspace,
+    ) -> (usize, bool) {
+        let mut done = 0;
+        let mut survey = false;
+        while matches!(self.state, State::Reading) && with.out.len() < OUT_LEN_MAX {
+            match Head::parse(&bytes[done..], self.seen) {
+                Ok(None) => {
+                    self.seen = bytes.len() - done;
+                    break;
+                }
+                Ok(Some((head, len))) => {
+                    self.seen = 0;
+                    self.since = office.desk.now;
+                    done += len;
+                    let asked = Asked {
+                        head,
+                        from: self.from,
+                        ticket,
+                    };
+                    let outcome = with.http.serve(&asked, office, &mut with.out);
+                    survey = matches!(outcome, Outcome::WantsSurvey(_));
+                    self.state = match outcome {
+                        Outcome::Answered(true) => State::Reading,
+                        Outcome::Answered(false) => State::Leaving {
+                            swallow: done < bytes.len(),
+                        },
+                        Outcome::Waits(pending) | Outcome::WantsSurvey(pending) => {
+                            State::Waiting(pending)
+                        }
+                    };
+                }
+                Err(status) => {
+                    office.desk.counters.count(self.family(), Count::HttpError);
+                    http::emit_fault(status, &mut with.out);
+                    self.state = State::Leaving { swallow: true };
+                }
+            }
+        }
+        (done, survey)
+    }
+
+    /// What follows when output was written, as far as the kernel took it.
+    fn after_write(&mut self) -> Next {
+        if self.is_writing() {
+            return Next::Rest;
+        }
+        match self.state {
+            State::Leaving { swallow: true } => {
+                if self.stream.shutdown(Shutdown::Write).is_err() {
+                    return Next::Close;
+                }
+                self.state = State::Swallowing;
+                Next::Again
+            }
+            State::Leaving { swallow: false } => Next::Close,
+            // What was left aside while there was an answer to wait for or to write.
+            State::Reading if self.seen < self.held.len() => Next::Again,
+            _ => Next::Rest,
+        }
+    }
+
+    /// Gives output to the kernel and keeps what it doesn't take; `false` if it is of no use.
+    fn write(&mut self, out: &[u8]) -> bool {
+        if self.is_writing() {
+            self.unsent.extend_from_slice(out);
+            return true;
+        }
+        let mut done = 0;
+        while done < out.len() {
+            match self.stream.write(&out[done..]) {
+                Ok(0) => return false,
+                Ok(len) => done += len,
+                Err(error) => match error.kind() {
+                    io::ErrorKind::Interrupted => {}
+                    io::ErrorKind::WouldBlock => break,
+                    _ => return false,
+                },
+            }
+        }
+        self.unsent.extend_from_slice(&out[done..]);
+        true
+    }
+}

@@ -1,0 +1,293 @@
+//! TCP: listeners, and the connections they accept.
+
+use std::io;
+
+use mio::event::Event;
+use mio::net::TcpListener;
+use mio::{Interest, Registry, Token};
+
+use crate::net::conn::{Conn, Next, Workspace};
+use crate::net::desk::Desk;
+use crate::net::http::Http;
+use crate::net::{Office, Ticket};
+use crate::stats::{Count, Sheet};
+use crate::sys::socket;
+use crate::types::{Family, Reply};
+use crate::wire::http::HEAD_LEN_MAX;
+
+/// Connections accepted from one listener before others get their turn.
+const ACCEPTS_A_TURN: usize = 64;
+
+/// Where an answer by HTTP goes. The generation tells the tenants of a place apart, so that an
+/// answer that comes too late goes nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Return {
+    place: usize,
+    generation: u32,
+}
+
+/// The listeners and connections of one worker.
+pub struct Tcp {
+    listeners: Vec<Listener>,
+    places: Vec<Place>,
+    free: Vec<usize>,
+    connections_max: usize,
+    registry: Registry,
+    /// Token of the first listener; the connections' follow.
+    first_token: usize,
+    /// Whose turn was over before their work was.
+    unfinished: Vec<Unfinished>,
+    /// Connections that wait for a survey still to be asked for.
+    surveys: Vec<Return>,
+    with: Workspace,
+}
+
+struct Listener {
+    listener: TcpListener,
+    family: Family,
+    /// Out of descriptors: nothing is accepted until some may be free again.
+    paused: bool,
+}
+
+struct Place {
+    generation: u32,
+    conn: Option<Conn>,
+    registered: Option<Interest>,
+}
+
+enum Unfinished {
+    Listener(usize),
+    Conn(Return),
+}
+
+impl Tcp {
+    /// Takes the listeners over, and registers them: listener `i` reports as
+    /// `Token(first_token + i)`, everything above is a connection.
+    pub fn new(
+        listeners: Vec<std::net::TcpListener>,
+        registry: Registry,
+        first_token: usize,
+        connections_max: usize,
+    ) -> io::Result<Tcp> {
+        let listeners = listeners
+            .into_iter()
+            .zip(first_token..)
+            .map(|(listener, token)| {
+                let family = Family::of(listener.local_addr()?.ip());
+                let mut listener = TcpListener::from_std(listener);
+                registry.register(&mut listener, Token(token), Interest::READABLE)?;
+                Ok(Listener {
+                    listener,
+                    family,
+                    paused: false,
+                })
+            });
+        let listeners = listeners.collect::<io::Result<_>>()?;
+        let scratch = vec![0; HEAD_LEN_MAX].into();
+        let with = Workspace {
+            scratch,
+            out: Vec::new(),
+            http: Http::default(),
+        };
+        Ok(Tcp {
+            listeners,
+            places: Vec::new(),
+            free: Vec::new(),
+            connections_max,
+            registry,
+            first_token,
+            unfinished: Vec::new(),
+            surveys: Vec::new(),
+            with,
+        })
+    }
+
+    /// Serves what an event is about.
+    pub fn ready(&mut self, event: &Event, office: &mut Office<'_>) {
+        let index = event.token().0 - self.first_token;
+        match index.checked_sub(self.listeners.len()) {
+            None => self.accept(index, office),
+            Some(place) => {
+                let generation = self.places.get(place).map(|place| place.generation);
+                if let Some(generation) = generation {
+                    self.work(Return { place, generation }, |conn, ticket, with| {
+                        conn.work(ticket, office, with)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Goes on with what was left over from the turn before.
+    pub fn go_on(&mut self, office: &mut Office<'_>) {
+        for unfinished in std::mem::take(&mut self.unfinished) {
+            match unfinished {
+                Unfinished::Listener(index) => self.accept(index, office),
+                Unfinished::Conn(at) => {
+                    self.work(at, |conn, ticket, with| conn.resume(ticket, office, with));
+                }
+            }
+        }
+    }
+
+    /// Whether something was left over.
+    pub fn is_unfinished(&self) -> bool {
+        !self.unfinished.is_empty()
+    }
+
+    /// Takes the answer to a request.
+    pub fn deliver(&mut self, at: Return, reply: Reply<'_>, desk: &mut Desk) {
+        self.work(at, |conn, _, with| {
+            conn.answer(desk.now, with, |pending, http, out| {
+                http.finish(pending, reply, desk, out)
+            })
+        });
+    }
+
+    /// Takes the sheets for a page of statistics.
+    pub fn deliver_survey(&mut self, at: Return, sheets: &[Sheet], desk: &mut Desk) {
+        self.work(at, |conn, _, with| {
+            conn.answer(desk.now, with, |pending, http, out| {
+                http.finish_survey(pending, sheets, desk, out)
+            })
+        });
+    }
+
+    /// The surveys that connections wait for; the caller asks for them.
+    pub fn take_surveys(&mut self) -> Vec<Return> {
+        std::mem::take(&mut self.surveys)
+    }
+
+    /// Once a second: closes what has been waited for long enough, and tries paused listeners.
+    pub fn tick(&mut self, desk: &mut Desk) {
+        for place in 0..self.places.len() {
+            let generation = self.places[place].generation;
+            self.work(Return { place, generation }, |conn, _, with| {
+                conn.tick(desk, with)
+            });
+        }
+        for index in 0..self.listeners.len() {
+            if std::mem::take(&mut self.listeners[index].paused) {
+                self.unfinished.push(Unfinished::Listener(index));
+            }
+        }
+    }
+
+    fn accept(&mut self, index: usize, office: &mut Office<'_>) {
+        for _ in 0..ACCEPTS_A_TURN {
+            let Listener {
+                listener,
+                family,
+                paused,
+            } = &mut self.listeners[index];
+            if *paused {
+                return;
+            }
+            match listener.accept() {
+                Ok((stream, from)) => {
+                    office.desk.counters.count(*family, Count::TcpAccept);
+                    self.welcome(Conn::new(stream, from, office.desk.now), office);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if socket::is_shortage(&error) => *paused = true,
+                // The client has given up already, or the network has: the next may be fine.
+                Err(_) => {}
+            }
+        }
+        self.unfinished.push(Unfinished::Listener(index));
+    }
+
+    /// Gives a connection its place, if there is one, and serves it at once: its first request is
+    /// mostly there already.
+    fn welcome(&mut self, conn: Conn, office: &mut Office<'_>) {
+        let taken = self.places.len() - self.free.len();
+        if taken >= self.connections_max && !self.evict_idle(office) {
+            office.desk.counters.count(conn.family(), Count::TcpRefused);
+            return conn.turn_away(&mut self.with);
+        }
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place {
+                generation: 0,
+                conn: None,
+                registered: None,
+            });
+            self.places.len() - 1
+        });
+        self.places[place].conn = Some(conn);
+        let at = Return {
+            place,
+            generation: self.places[place].generation,
+        };
+        self.work(at, |conn, ticket, with| conn.work(ticket, office, with));
+    }
+
+    /// Closes the connection that has been idle the longest, to make room; `false` if none is.
+    fn evict_idle(&mut self, office: &mut Office<'_>) -> bool {
+        let idle = self.places.iter().enumerate().filter_map(|(place, taken)| {
+            taken
+                .conn
+                .as_ref()?
+                .idle_since()
+                .map(|since| (since, place))
+        });
+        let Some((_, place)) = idle.min().filter(|(since, _)| *since < office.desk.now) else {
+            return false;
+        };
+        self.close(place);
+        true
+    }
+
+    /// Lets a connection do something, and sees to what it is good for next.
+    fn work(&mut self, at: Return, task: impl FnOnce(&mut Conn, Ticket, &mut Workspace) -> Next) {
+        let Some(place) = self.places.get_mut(at.place) else {
+            return;
+        };
+        let Some(conn) = place
+            .conn
+            .as_mut()
+            .filter(|_| place.generation == at.generation)
+        else {
+            return;
+        };
+        match task(conn, Ticket::Http(at), &mut self.with) {
+            Next::Close => return self.close(at.place),
+            Next::Rest => {}
+            Next::Again => self.unfinished.push(Unfinished::Conn(at)),
+            Next::Survey => self.surveys.push(at),
+        }
+        let token = Token(self.first_token + self.listeners.len() + at.place);
+        if place.listen(&self.registry, token).is_err() {
+            self.close(at.place);
+        }
+    }
+
+    fn close(&mut self, at: usize) {
+        let place = &mut self.places[at];
+        place.conn = None;
+        place.registered = None;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(at);
+    }
+}
+
+impl Place {
+    /// Asks for the events the connection needs, if it didn't before. One that is served whole
+    /// while it is accepted never gets here.
+    fn listen(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let Some(conn) = &mut self.conn else {
+            return Ok(());
+        };
+        let wanted = if conn.is_writing() {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        match self.registered {
+            None => registry.register(conn.stream(), token, wanted)?,
+            Some(now) if now != wanted => registry.reregister(conn.stream(), token, wanted)?,
+            Some(_) => return Ok(()),
+        }
+        self.registered = Some(wanted);
+        Ok(())
+    }
+}

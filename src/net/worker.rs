@@ -1,0 +1,191 @@
+//! One worker: its sockets, its shard, its loop.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Poll, Token};
+
+use crate::net::bind::Sockets;
+use crate::net::desk::Desk;
+use crate::net::tcp::Tcp;
+use crate::net::udp::Udp;
+use crate::net::{Office, Router, Shared, Ticket};
+use crate::router::Lanes;
+use crate::stats::Sheet;
+use crate::swarm::Totals;
+use crate::sys::clock::Clock;
+use crate::types::{Reply, Seconds};
+
+/// The token of the waker: somebody has posted a letter, or changed the rules.
+pub const WAKE: Token = Token(0);
+
+/// Tokens from here on are sockets, UDP first.
+const FIRST_SOCKET: usize = 1;
+
+/// Events taken from the kernel at a time.
+const EVENTS: usize = 256;
+
+/// How long to sleep when nothing happens: the sweep and the time-outs go by the second.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long to sleep when a neighbour's inbox had no room for an answer.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// A worker, ready to run on a thread of its own.
+pub struct Worker {
+    poll: Poll,
+    clock: Clock,
+    router: Router,
+    lanes: Desks,
+    shared: Arc<Shared>,
+    ticked: Seconds,
+    rules: usize,
+}
+
+/// The protocols of one worker, and what they answer with.
+struct Desks {
+    udp: Udp,
+    tcp: Tcp,
+    desk: Desk,
+}
+
+impl Worker {
+    /// Puts a worker together and registers its sockets.
+    pub fn new(
+        poll: Poll,
+        sockets: Sockets,
+        connections_max: usize,
+        router: Router,
+        desk: Desk,
+        shared: Arc<Shared>,
+    ) -> io::Result<Worker> {
+        let mut udp = Udp::new(sockets.udp)?;
+        udp.register(poll.registry(), FIRST_SOCKET)?;
+        let first_listener = FIRST_SOCKET + udp.len();
+        let registry = poll.registry().try_clone()?;
+        let tcp = Tcp::new(sockets.tcp, registry, first_listener, connections_max)?;
+        let lanes = Desks { udp, tcp, desk };
+        let clock = shared.clock;
+        Ok(Worker {
+            poll,
+            clock,
+            router,
+            lanes,
+            shared,
+            ticked: 0,
+            rules: 0,
+        })
+    }
+
+    /// Serves until told to stop.
+    ///
+    /// # Errors
+    /// Those of polling, which only a broken system makes.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut sleep = TICK;
+        loop {
+            match self.poll.poll(&mut events, Some(sleep)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                _ => {}
+            }
+            if self.shared.stopping.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            sleep = self.turn(&events);
+        }
+    }
+
+    /// Serves one batch of events; how long there is to sleep after it.
+    fn turn(&mut self, events: &Events) -> Duration {
+        let Worker { router, lanes, .. } = self;
+        let now = self.clock.read();
+        lanes.desk.now = now;
+        lanes.go_on(router);
+        for event in events {
+            lanes.ready(event, router);
+        }
+        let mut hurry = router.collect(now, lanes);
+        if now != self.ticked {
+            self.ticked = now;
+            self.shared.refresh(&mut self.rules, &mut lanes.desk.gate);
+            lanes.tcp.tick(&mut lanes.desk);
+            hurry |= router.sweep(now).more;
+        }
+        lanes.survey(router);
+        lanes.udp.flush(&mut lanes.desk);
+        let waiting = router.flush();
+        match (hurry || lanes.is_unfinished(), waiting) {
+            (true, _) => Duration::ZERO,
+            (false, true) => RETRY,
+            (false, false) => TICK,
+        }
+    }
+}
+
+impl Desks {
+    fn ready(&mut self, event: &Event, router: &mut Router) {
+        match event.token() {
+            WAKE => {}
+            Token(token) if token < FIRST_SOCKET + self.udp.len() => {
+                self.udp.ready(token - FIRST_SOCKET, router, &mut self.desk);
+            }
+            _ => self.tcp.ready(
+                event,
+                &mut Office {
+                    router,
+                    desk: &mut self.desk,
+                },
+            ),
+        }
+    }
+
+    fn go_on(&mut self, router: &mut Router) {
+        self.udp.go_on(router, &mut self.desk);
+        self.tcp.go_on(&mut Office {
+            router,
+            desk: &mut self.desk,
+        });
+    }
+
+    fn is_unfinished(&self) -> bool {
+        self.udp.is_unfinished() || self.tcp.is_unfinished()
+    }
+
+    /// Asks for the sheets that connections wait for.
+    fn survey(&mut self, router: &mut Router) {
+        for at in self.tcp.take_surveys() {
+            if !router.survey(Ticket::Http(at), self) {
+                self.tcp.deliver(at, Reply::Busy, &mut self.desk);
+            }
+        }
+    }
+}
+
+impl Lanes<Ticket, Sheet> for Desks {
+    fn deliver(&mut self, ticket: Ticket, reply: Reply<'_>) {
+        match ticket {
+            Ticket::Udp(to) => self.udp.deliver(to, reply, &mut self.desk),
+            Ticket::Http(at) => self.tcp.deliver(at, reply, &mut self.desk),
+        }
+    }
+
+    fn sheet(&mut self, totals: Totals) -> Sheet {
+        Sheet {
+            counters: self.desk.counters.clone(),
+            torrents: totals.torrents as u64,
+            seeders: totals.seeders as u64,
+            leechers: totals.leechers as u64,
+            completed: 0,
+        }
+    }
+
+    fn deliver_survey(&mut self, ticket: Ticket, sheets: &[Sheet]) {
+        if let Ticket::Http(at) = ticket {
+            self.tcp.deliver_survey(at, sheets, &mut self.desk);
+        }
+    }
+}
