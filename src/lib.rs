@@ -1,5 +1,5 @@
 //! trackerd, a BitTorrent tracker.
-#![doc = ""]
+
 pub mod access;
 pub mod config;
 pub mod error;
@@ -11,8 +11,3 @@ pub mod swarm;
 pub mod sys;
 pub mod types;
 pub mod wire;
-
-/// Name, version and features.
-pub fn version() -> String {
-    config::VERSION.to_owned()
-}

@@ -24,7 +24,7 @@ fn run() -> Result<(), Fatal> {
         }
         Command::Check(approval) => eprintln!("{approval}"),
         Command::Help(text) => print!("{text}"),
-        Command::Version => println!("{}", trackerd::version()),
+        Command::Version => println!("{}", config::VERSION),
     }
     Ok(())
 }
