@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use crate::config::Listen;
 use crate::error::{Exit, Fatal};
+use crate::router::Owners;
 use crate::sys::socket::{self, Transport};
+use crate::sys::steer;
 
 /// How often to look for a port that is free for both UDP and TCP, when the system chooses.
 const TRIES: usize = 16;
@@ -71,6 +73,18 @@ pub fn bind(listens: &[Listen], workers: usize) -> Result<Bound, Fatal> {
 }
 
 impl Bound {
+    /// Has the kernel hand datagrams to the workers that own their torrents.
+    ///
+    /// # Errors
+    /// The first address's that can't be steered; letters then do the work.
+    pub fn steer(&self, owners: &Owners) -> io::Result<()> {
+        let members = u32::try_from(self.sockets.len()).unwrap_or(u32::MAX);
+        let groups = self.sockets.first().map_or(&[][..], |sockets| &sockets.udp);
+        groups
+            .iter()
+            .try_for_each(|socket| steer::attach(socket, owners.odd_key(), members))
+    }
+
     /// Binds one address for all workers, in order, so that the kernel's order is ours.
     fn listen(&mut self, listen: &Listen) -> io::Result<()> {
         let mut tries = TRIES;

@@ -29,7 +29,7 @@ use crate::swarm::{Limits, Shard};
 use crate::sys::clock;
 use crate::sys::process;
 use crate::sys::signal::{Signal, Signals};
-use bind::Sockets;
+use bind::{Bound, Sockets};
 use control::Shared;
 use desk::{Desk, Terms};
 use worker::Worker;
@@ -60,35 +60,34 @@ const DESCRIPTORS_KEPT: usize = 32;
 /// # Errors
 /// When the start fails: an address in use, a user that doesn't exist, a list that can't be read.
 pub fn run(config: &Config) -> Result<(), Fatal> {
-    let os = |at: &'static str| move |error| Fatal::new(Exit::Os, at, format!("{error}"));
     // Before any thread starts: threads inherit which signals are taken out of their hands.
     let signals = Signals::open().map_err(os("signals"))?;
     let descriptors = process::raise_open_files().map_err(os("open files"))?;
-    let workers = config
-        .workers
-        .unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
+    let online = || thread::available_parallelism().map_or(1, Into::into);
+    let workers = config.workers.unwrap_or_else(online);
     let bound = bind::bind(&config.listens, workers)?;
-    bound
-        .missing
-        .iter()
-        .for_each(|missing| log::warn!("{missing}"));
-    control::drop_privileges(config)?;
-    let gate = control::gate(config)?;
-    let shared = Arc::new(Shared::new(gate));
-    let kept = DESCRIPTORS_KEPT + workers * (2 + bound.names.len());
-    let connections_max = config.connections_max.min(descriptors.saturating_sub(kept));
-    if connections_max < config.connections_max {
-        log::warn!(
-            "http.connections_max: {connections_max} instead of {}, since the system grants no \
-             more than {descriptors} open files; see `ulimit -n`",
-            config.connections_max
-        );
+    for missing in &bound.missing {
+        log::warn!("{missing}");
     }
-    let workers =
-        assemble(config, bound.sockets, connections_max, &shared).map_err(os("workers"))?;
+    control::drop_privileges(config)?;
+    let shared = Arc::new(Shared::new(control::gate(config)?));
+    let owners = Owners::new(workers, random().map_err(os("entropy"))?);
+    if workers > 1 {
+        steer(&bound, &owners);
+    }
+    let addresses = bound.names.join(" ");
+    let connections_max = connections(config, descriptors, workers * (2 + bound.names.len()));
+    let terms = Assembly {
+        config,
+        owners,
+        connections_max,
+    };
+    let workers = terms
+        .assemble(bound.sockets, &shared)
+        .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
     let threads = start(workers).map_err(os("threads"))?;
-    eprintln!("ready: {}", bound.names.join(" "));
+    eprintln!("ready: {addresses}");
     control::run(config, signals, &shared, &wakes).map_err(os("signals"))?;
     for thread in threads {
         match thread.join() {
@@ -99,43 +98,76 @@ pub fn run(config: &Config) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// Puts the workers together; each comes with what wakes it.
-fn assemble(
-    config: &Config,
-    sockets: Vec<Sockets>,
-    connections_max: usize,
-    shared: &Arc<Shared>,
-) -> io::Result<Vec<(Wake, Worker)>> {
-    let workers = sockets.len();
-    let polls = sockets
-        .iter()
-        .map(|_| Poll::new())
-        .collect::<Result<Vec<_>, _>>()?;
-    let wakes = polls.iter().map(wake).collect::<Result<Vec<_>, _>>()?;
-    let boxes: Vec<Mail<Letter<Ticket, Sheet>>> = Mail::boxes(&wakes, LETTERS_MAX);
-    let owners = Owners::new(workers, u32::from_ne_bytes(clock::entropy()?));
-    let cookie = Cookie::new(clock::entropy()?);
-    let limits = Limits {
-        peer_secs_max: config.peer_timeout,
-    };
-    let mut assembled = Vec::with_capacity(workers);
-    let parts = sockets
-        .into_iter()
-        .zip(polls)
-        .zip(boxes)
-        .zip(wakes)
-        .enumerate();
-    for (me, (((sockets, poll), mail), wake)) in parts {
-        let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
-        let shard = Shard::new(seed, limits, shared.clock.read());
-        let router = Router::new(me, owners, shard, mail);
-        let random = u32::from_ne_bytes(clock::entropy()?);
-        let desk = Desk::new(terms(config), shared.gate(), cookie.clone(), random);
-        let share = connections_max.div_ceil(workers);
-        let worker = Worker::new(poll, sockets, share, router, desk, Arc::clone(shared))?;
-        assembled.push((wake, worker));
+fn os(at: &'static str) -> impl Fn(io::Error) -> Fatal {
+    move |error| Fatal::new(Exit::Os, at, error.to_string())
+}
+
+/// Has the kernel do the workers' sorting, and says who does it.
+fn steer(bound: &Bound, owners: &Owners) {
+    match bound.steer(owners) {
+        Ok(()) => log::info!("the kernel steers datagrams to their worker"),
+        Err(error) => log::info!("workers pass datagrams on by letter: {error}"),
     }
-    Ok(assembled)
+}
+
+/// How many connections there may be, given how many descriptors the system grants and how many
+/// are needed for other things.
+fn connections(config: &Config, descriptors: usize, used: usize) -> usize {
+    let wanted = config.connections_max;
+    let possible = descriptors.saturating_sub(used + DESCRIPTORS_KEPT);
+    if possible < wanted {
+        log::warn!(
+            "http.connections_max: {possible} instead of {wanted}, since the system grants no \
+             more than {descriptors} open files; see `ulimit -n`"
+        );
+    }
+    wanted.min(possible).max(1)
+}
+
+/// What the workers are put together from.
+struct Assembly<'a> {
+    config: &'a Config,
+    owners: Owners,
+    connections_max: usize,
+}
+
+impl Assembly<'_> {
+    /// The workers, each with what wakes it.
+    fn assemble(
+        &self,
+        sockets: Vec<Sockets>,
+        shared: &Arc<Shared>,
+    ) -> io::Result<Vec<(Wake, Worker)>> {
+        let share = self.connections_max.div_ceil(sockets.len());
+        let polls = sockets.iter().map(|_| Poll::new());
+        let polls = polls.collect::<io::Result<Vec<_>>>()?;
+        let wakes = polls.iter().map(wake).collect::<io::Result<Vec<_>>>()?;
+        let boxes: Vec<Mail<Letter<Ticket, Sheet>>> = Mail::boxes(&wakes, LETTERS_MAX);
+        let cookie = Cookie::new(clock::entropy()?);
+        let limits = Limits {
+            peer_secs_max: self.config.peer_timeout,
+        };
+        let mut workers = Vec::with_capacity(boxes.len());
+        for (me, ((sockets, poll), mail)) in sockets.into_iter().zip(polls).zip(boxes).enumerate() {
+            let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
+            let shard = Shard::new(seed, limits, shared.clock.read());
+            let router = Router::new(me, self.owners, shard, mail);
+            let desk = Desk::new(terms(self.config), shared.gate(), cookie.clone(), random()?);
+            workers.push(Worker::new(
+                poll,
+                sockets,
+                share,
+                router,
+                desk,
+                Arc::clone(shared),
+            )?);
+        }
+        Ok(wakes.into_iter().zip(workers).collect())
+    }
+}
+
+fn random() -> io::Result<u32> {
+    Ok(u32::from_ne_bytes(clock::entropy()?))
 }
 
 fn wake(poll: &Poll) -> io::Result<Wake> {

@@ -22,6 +22,11 @@ impl Owners {
         }
     }
 
+    /// The key, for the kernel to do the same sum.
+    pub fn odd_key(&self) -> u32 {
+        self.odd_key
+    }
+
     /// The index of the owner.
     pub fn owner(&self, info_hash: &InfoHash) -> usize {
         let [a, b, c, d, ..] = info_hash.0;

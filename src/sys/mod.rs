@@ -9,4 +9,5 @@ pub mod clock;
 pub mod process;
 pub mod signal;
 pub mod socket;
+pub mod steer;
 pub mod udp;

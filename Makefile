@@ -1,0 +1,66 @@
+# trackerd. `make run` builds and starts a tracker on port 6969, `make test` runs every test;
+# `make help` lists the rest.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+RELEASE := target/release/trackerd
+
+# The feature sets that are tested: all, the small build, and those in between.
+FEATURES_ROUTER := --no-default-features --features router
+
+.PHONY: help run build router test check fmt clippy unit clients functional fuzz bench install \
+	uninstall clean need-cc need-clients
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: build ## Build and start a tracker on port 6969, with embedded defaults.
+	$(RELEASE) $(ARGS)
+
+build: need-cc ## Build the release binary, with everything in it.
+	$(CARGO) build --locked --release
+
+router: need-cc ## Build the small binary for routers.
+	$(CARGO) build --locked --profile router $(FEATURES_ROUTER)
+
+test: check unit clients ## Install what the tests need, and run them all.
+
+check: fmt clippy ## Check format and lints.
+
+fmt: ## Check the format.
+	$(CARGO) fmt --check
+
+clippy: need-cc ## Check the lints, warnings denied, for every feature set.
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets $(FEATURES_ROUTER) -- -D warnings
+
+unit: need-cc ## Unit, property, golden, mesh, tidiness, fuzz and black-box tests.
+	$(CARGO) test --locked
+	$(CARGO) test --locked $(FEATURES_ROUTER)
+
+clients: build need-clients ## Real clients exchange files through the tracker.
+	/usr/bin/python3 functional-tests/clients/run.py --binary $(RELEASE)
+
+functional: clients ## The tests of the real binary from outside.
+
+bench: build ## Measure against null responders and other trackers.
+	scripts/bench/run
+
+install: build ## Install below PREFIX.
+	install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/trackerd
+	install -D -m 644 opentracker.conf.sample \
+		$(DESTDIR)$(PREFIX)/share/doc/trackerd/opentracker.conf.sample
+
+uninstall: ## Remove what was installed.
+	rm -f $(DESTDIR)$(PREFIX)/bin/trackerd
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/trackerd
+
+clean: ## Remove what was built.
+	$(CARGO) clean
+
+need-cc:
+	@command -v cc >/dev/null || sh scripts/install-packages gcc libc6-dev
+
+need-clients:
+	@sh functional-tests/clients/install.sh
