@@ -1,6 +1,8 @@
 //! Every fuzz target on a bounded number of seeded inputs, so that they run without a fuzzer:
 //! random bytes, and golden packets with something broken in them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -9,7 +11,7 @@ use std::path::Path;
 mod targets;
 mod wire;
 
-const INPUTS: u32 = 20_000;
+const INPUTS: u32 = 50_000;
 const RANDOM_LEN_MAX: usize = 200;
 
 #[test]

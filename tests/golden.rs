@@ -1,6 +1,8 @@
 //! The golden packets under `tests/wire`, both ways: the bytes mean what the file says, and what
 //! the file says makes the bytes.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use trackerd::types::{Counts, Event, Family, InfoHash, PeerAddr, Peers};
@@ -410,7 +412,7 @@ fn scrape_answers() {
             assert_eq!(parsed, None, "{}", packet.at);
             return;
         }
-        let files = packet.maybe("files").unwrap_or_default();
+        let files = packet.maybe("file").unwrap_or_default();
         let files = files.split_whitespace().map(|file| {
             let (info_hash, counts) = file.split_once(':').unwrap();
             let info_hash = InfoHash(from_hex(info_hash).try_into().unwrap());
