@@ -291,3 +291,181 @@ fn parse_retry(value: Value<'_>) -> Option<RetryIn> {
         number => number.int().map(RetryIn::Minutes),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    #[test]
+    fn peers6_is_for_those_who_can_use_it() {
+        let v4 = Peers {
+            v4: vec![1; 6],
+            v6: vec![],
+        };
+        let v6 = Peers {
+            v4: vec![],
+            v6: vec![1; 18],
+        };
+        for (asker, peers, there) in [
+            (Family::V4, &Peers::default(), false),
+            (Family::V4, &v4, false),
+            (Family::V4, &v6, true),
+            (Family::V6, &Peers::default(), true),
+            (Family::V6, &v4, true),
+        ] {
+            let mut out = Vec::new();
+            answer(peers).emit_compact(asker, &mut out);
+            let dict = body(&out).unwrap();
+            assert_eq!(
+                dict.value(b"peers").and_then(Value::bytes),
+                Some(&peers.v4[..])
+            );
+            assert_eq!(
+                dict.value(b"peers6").is_some(),
+                there,
+                "{asker:?} {peers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn scrapes_are_sorted_unique_and_known() {
+        let counts = |seeders| {
+            Some(Counts {
+                seeders,
+                leechers: 0,
+                completed: 0,
+            })
+        };
+        let file = |byte, counts| (InfoHash([byte; 20]), counts);
+        let asked = [
+            file(9, counts(1)),
+            file(b'a', None),
+            file(0xff, counts(2)),
+            file(0, counts(3)),
+            file(9, counts(1)),
+        ];
+        let mut out = Vec::new();
+        Scrape {
+            files: &asked,
+            min_request_interval: None,
+        }
+        .emit(&mut out);
+        let mut files = Vec::new();
+        Scrape::parse(&out, &mut files).unwrap();
+        assert_eq!(
+            files,
+            [
+                file(0, counts(3)),
+                file(9, counts(1)),
+                file(0xff, counts(2))
+            ]
+        );
+    }
+
+    #[test]
+    fn the_buffer_of_peers_is_cleared_first() {
+        let mut peers = Peers {
+            v4: vec![1; 6],
+            v6: vec![1; 18],
+        };
+        Announce::parse(b"d8:intervali1ee", &mut peers).unwrap();
+        assert!(peers.is_empty());
+    }
+
+    fn answer(peers: &Peers) -> Announce<'_> {
+        Announce {
+            counts: Counts::default(),
+            external_ip: None,
+            interval: 1800,
+            min_interval: None,
+            peers,
+            tracker_id: None,
+            warning: None,
+        }
+    }
+
+    fn counts() -> impl Strategy<Value = Counts> {
+        any::<(u32, u32, u32)>().prop_map(|(seeders, leechers, completed)| Counts {
+            seeders,
+            leechers,
+            completed,
+        })
+    }
+
+    proptest! {
+        #![proptest_config(crate::wire::proptest_config())]
+
+        #[test]
+        fn announces_round_trip(
+            counts in counts(),
+            external_ip: Option<IpAddr>,
+            intervals: (u32, Option<u32>),
+            v4 in vec(any::<([u8; 4], u16)>(), 0..20),
+            v6 in vec(any::<([u8; 16], u16)>(), 0..20),
+            tracker_id in proptest::option::of(vec(any::<u8>(), 0..20)),
+            warning in proptest::option::of("[a-z ]{0,20}"),
+        ) {
+            let v4 = v4.iter().map(|&(ip, port)| PeerAddr::new(ip.into(), port));
+            let v6 = v6.iter().map(|&(ip, port)| PeerAddr::new(ip.into(), port));
+            let v6 = v6.filter(|peer| peer.family() == Family::V6);
+            let peers = Peers {
+                v4: v4.flat_map(|peer| peer.bytes().to_vec()).collect(),
+                v6: v6.flat_map(|peer| peer.bytes().to_vec()).collect(),
+            };
+            let answer = Announce {
+                counts,
+                external_ip,
+                interval: intervals.0,
+                min_interval: intervals.1,
+                peers: &peers,
+                tracker_id: tracker_id.as_deref(),
+                warning: warning.as_deref().map(str::as_bytes),
+            };
+            let (mut v4, mut v6, mut dictionaries) = (Vec::new(), Vec::new(), Vec::new());
+            answer.emit_compact(Family::V4, &mut v4);
+            answer.emit_compact(Family::V6, &mut v6);
+            answer.emit_dictionaries(&mut dictionaries);
+            for body in [v4, v6, dictionaries] {
+                let mut peers = Peers::default();
+                prop_assert_eq!(Announce::parse(&body, &mut peers), Some(answer));
+                prop_assert_eq!(Failure::parse(&body), None);
+            }
+        }
+
+        #[test]
+        fn failures_round_trip(
+            reason in vec(any::<u8>(), 0..100),
+            interval: Option<u32>,
+            min_interval: Option<u32>,
+            retry_in in prop_oneof![
+                Just(None),
+                Just(Some(RetryIn::Never)),
+                any::<u32>().prop_map(|minutes| Some(RetryIn::Minutes(minutes))),
+            ],
+        ) {
+            let failure = Failure { reason: &reason, interval, min_interval, retry_in };
+            let mut body = Vec::new();
+            failure.emit(&mut body);
+            prop_assert_eq!(Failure::parse(&body), Some(failure));
+            prop_assert!(Announce::parse(&body, &mut Peers::default()).is_none());
+        }
+
+        #[test]
+        fn scrapes_round_trip(
+            files in proptest::collection::btree_map(any::<[u8; 20]>(), counts(), 0..20),
+            min_request_interval: Option<u32>,
+        ) {
+            let files: Vec<Scraped> =
+                files.into_iter().map(|(hash, counts)| (InfoHash(hash), Some(counts))).collect();
+            let scrape = Scrape { files: &files, min_request_interval };
+            let mut body = Vec::new();
+            scrape.emit(&mut body);
+            let mut files = Vec::new();
+            prop_assert_eq!(Scrape::parse(&body, &mut files), Some(scrape));
+        }
+    }
+}

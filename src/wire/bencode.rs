@@ -239,3 +239,128 @@ fn natural(digits: &[u8]) -> Option<u64> {
         _ => decimal::parse(digits),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn strict_about_numbers_and_lengths() {
+        for (text, value) in [
+            ("i0e", Some(0)),
+            ("i-1e", Some(-1)),
+            ("i9223372036854775807e", Some(i64::MAX)),
+            ("i-9223372036854775808e", Some(i64::MIN)),
+            ("i9223372036854775808e", None),
+            ("i-9223372036854775809e", None),
+            ("i18446744073709551616e", None),
+            ("i-0e", None),
+            ("i00e", None),
+            ("i01e", None),
+            ("i-01e", None),
+            ("ie", None),
+            ("i-e", None),
+            ("i+1e", None),
+            ("i1", None),
+            ("i", None),
+            ("i0000000000000000000000000001e", None),
+        ] {
+            let parsed = Value::parse(text.as_bytes());
+            assert_eq!(parsed, value.map(|n| (Value::Int(n), &b""[..])), "{text}");
+        }
+        for text in [
+            "", "e", "1:", "2:a", "01:a", "-1:a", ":a", "1", "d", "l", "le", "x",
+        ] {
+            assert_eq!(
+                Value::parse(text.as_bytes()).is_some(),
+                text == "le",
+                "{text}"
+            );
+        }
+        for text in [
+            "d1:ae",
+            "di1e1:ae",
+            "d1:a1:b",
+            "d1:a1:b1:ce",
+            "dlee",
+            "li1e",
+        ] {
+            assert_eq!(Value::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_and_length_are_capped() {
+        let nested = |depth: usize| [vec![b'l'; depth], vec![b'e'; depth]].concat();
+        assert!(Value::parse(&nested(DEPTH_MAX + 1)).is_some());
+        assert!(Value::parse(&nested(DEPTH_MAX + 2)).is_none());
+        assert!(Value::parse(&[b'l'; LEN_MAX]).is_none());
+        let long = |len: usize| [format!("{len}:").into_bytes(), vec![b'a'; len]].concat();
+        assert!(Value::parse(&long(LEN_MAX - 8)).is_some());
+        assert!(Value::parse(&long(LEN_MAX)).is_none());
+    }
+
+    #[test]
+    fn what_follows_is_handed_back() {
+        assert_eq!(
+            Value::parse(b"1:abc"),
+            Some((Value::Bytes(b"a"), &b"bc"[..]))
+        );
+        let (value, rest) = Value::parse(b"d1:bi1e1:ai2e1:bi3ee\r\n").unwrap();
+        assert_eq!(rest, b"\r\n");
+        let dict = value.dict().unwrap();
+        assert_eq!(dict.value(b"b"), Some(Value::Int(1)));
+        assert_eq!(dict.value(b"a").unwrap().int::<u8>(), Some(2));
+        assert_eq!(dict.value(b"c"), None);
+        assert_eq!(dict.iter().count(), 3);
+    }
+
+    #[test]
+    #[should_panic]
+    #[cfg(debug_assertions)]
+    fn keys_out_of_order_are_noticed() {
+        let mut out = Vec::new();
+        let mut dict = Writer::begin(&mut out);
+        dict.int(b"peers6", 1);
+        dict.int(b"peers", 1);
+    }
+
+    proptest! {
+        #![proptest_config(crate::wire::proptest_config())]
+
+        #[test]
+        fn dictionaries_round_trip(
+            ints in btree_map(vec(any::<u8>(), 0..5), 0..=i64::MAX as u64, 0..5),
+            strings in btree_map(vec(any::<u8>(), 0..5), vec(any::<u8>(), 0..300), 0..5),
+        ) {
+            let mut out = Vec::new();
+            let mut dict = Writer::begin(&mut out);
+            let mut inner = dict.dict(b"a");
+            for (key, value) in &ints {
+                inner.int(key, *value);
+            }
+            inner.end();
+            dict.list(b"b", strings.iter(), |dict, (key, value)| dict.bytes(key, value));
+            dict.end();
+
+            let (value, rest) = Value::parse(&out).unwrap();
+            prop_assert!(rest.is_empty());
+            let dict = value.dict().unwrap();
+            let inner = dict.value(b"a").unwrap().dict().unwrap();
+            let read: BTreeMap<_, _> =
+                inner.iter().map(|(key, value)| (key.to_vec(), value.int().unwrap())).collect();
+            prop_assert_eq!(read, ints);
+            let Some(Value::List(list)) = dict.value(b"b") else { panic!("no list") };
+            let read: BTreeMap<_, _> = list
+                .iter()
+                .flat_map(|item| item.dict().unwrap().iter().collect::<Vec<_>>())
+                .map(|(key, value)| (key.to_vec(), value.bytes().unwrap().to_vec()))
+                .collect();
+            prop_assert_eq!(read, strings);
+        }
+    }
+}

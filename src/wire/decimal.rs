@@ -63,7 +63,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+        #![proptest_config(crate::wire::proptest_config())]
 
         #[test]
         fn round_trip(n: u64) {

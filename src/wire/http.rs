@@ -506,11 +506,223 @@ fn is_token(byte: u8) -> bool {
 
 static TOKEN: [bool; 256] = {
     let mut table = [false; 256];
-    let mut byte = 0u8;
+    let mut byte = 0;
     while byte < 0x7f {
-        table[byte as usize] = byte.is_ascii_alphanumeric()
-            || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        let sign = matches!(
+            byte,
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'|' | b'~'
+        );
+        let letter = byte.is_ascii_alphanumeric() || matches!(byte, b'^'..=b'`');
+        table[byte as usize] = sign || letter;
         byte += 1;
     }
     table
 };
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::{select, subsequence};
+
+    /// Target, keep-alive and length of every head, and what was wrong in the end.
+    type Heads = (Vec<(Vec<u8>, bool, usize)>, Option<Status>);
+
+    /// Parses as a connection does: with what has come so far, from where the last head ended.
+    fn heads(bytes: &[u8], cuts: &[usize]) -> Heads {
+        let mut heads = Vec::new();
+        let (mut begin, mut seen) = (0, 0);
+        for &cut in cuts {
+            loop {
+                match Head::parse(&bytes[begin..cut], seen) {
+                    Ok(Some((head, len))) => {
+                        heads.push((head.target.to_vec(), head.keep_alive, len));
+                        begin += len;
+                        seen = 0;
+                    }
+                    Ok(None) => {
+                        seen = cut - begin;
+                        break;
+                    }
+                    Err(status) => return (heads, Some(status)),
+                }
+            }
+        }
+        (heads, None)
+    }
+
+    #[test]
+    fn byte_by_byte() {
+        let bytes = b"GET /a HTTP/1.1\r\nX: y\r\n\r\n\r\nGET /b HTTP/1.0\n\nGET /c HTTP/1.1\n\r\n";
+        let cuts: Vec<usize> = (0..=bytes.len()).collect();
+        let (trickled, fault) = heads(bytes, &cuts);
+        assert_eq!((trickled.len(), fault), (3, None));
+        assert_eq!(trickled, heads(bytes, &[bytes.len()]).0);
+        assert_eq!(
+            trickled.iter().map(|head| head.2).sum::<usize>(),
+            bytes.len()
+        );
+    }
+
+    #[test]
+    fn a_method_is_refused_as_soon_as_it_shows() {
+        for (bytes, status) in [
+            (&b"HEAD /"[..], Status::METHOD_NOT_ALLOWED),
+            (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Status::BAD_REQUEST),
+            (b"\x16\x03\x01", Status::BAD_REQUEST),
+        ] {
+            let end = bytes.iter().position(|&b| b == b' ').unwrap_or(0);
+            for len in 0..=end {
+                assert_eq!(Head::parse(&bytes[..len], 0), Ok(None), "{len}");
+            }
+            assert_eq!(Head::parse(&bytes[..=end], 0), Err(status));
+        }
+    }
+
+    #[test]
+    fn headers_are_found_in_any_case_and_all_of_them() {
+        let bytes = b"GET / HTTP/1.1\r\n\
+            X-Forwarded-For: 1.2.3.4\r\nA:\r\nx-forwarded-for:  ::1 \r\n\r\n";
+        let (head, _) = Head::parse(bytes, 0).unwrap().unwrap();
+        assert_eq!(head.header("x-FORWARDED-for"), Some(&b"1.2.3.4"[..]));
+        let all: Vec<_> = head.headers.named("X-Forwarded-For").collect();
+        assert_eq!(all, [&b"1.2.3.4"[..], b"::1"]);
+        assert_eq!(head.header("A"), Some(&b""[..]));
+        assert_eq!(head.header("Forwarded"), None);
+        assert_eq!(head.headers.iter().count(), 3);
+    }
+
+    #[test]
+    fn a_scrape_of_74_encoded_hashes_fits() {
+        let query = format!("info_hash={}&", "%ff".repeat(20)).repeat(74);
+        let mut bytes = Vec::new();
+        emit_request(
+            format!("/scrape?{query}").as_bytes(),
+            Version::V11,
+            &[],
+            &mut bytes,
+        );
+        assert!(bytes.len() > 5000);
+        assert!(matches!(Head::parse(&bytes, 0), Ok(Some((_, len))) if len == bytes.len()));
+    }
+
+    #[test]
+    fn every_status_has_a_phrase() {
+        for status in [
+            Status::OK,
+            Status::FOUND,
+            Status::FORBIDDEN,
+            Status::NOT_FOUND,
+            Status::REQUEST_TIMEOUT,
+            Status::UNAVAILABLE,
+        ] {
+            assert_ne!(status.reason(), "");
+        }
+    }
+
+    /// Names, none of which says where a message ends, and values without surrounding spaces.
+    const NAME: &str = "X[A-Za-z0-9!#$%&'*+.^_`|~-]{0,20}";
+    const VALUE: &str = "([!-~\u{80}-\u{ff}]([ -~]{0,20}[!-~])?)?";
+
+    /// Pieces of heads, good and bad, from which streams are put together.
+    const PIECES: &[&[u8]] = &[
+        b"GET ",
+        b"/announce?info_hash=%00 ",
+        b"/a?",
+        b"http://h/",
+        b"\xff",
+        b" ",
+        b"HTTP/1.1",
+        b"HTTP/1.0",
+        b"\r\n",
+        b"\n",
+        b"\r\n\r\n",
+        b"Connection: close\r\n",
+        b"Connection: keep-alive, TE\r\n",
+        b"Content-Length: 0\r\n",
+        b"Content-Length: 1\r\n",
+        b" folded\r\n",
+        b"X",
+        b":",
+        b"\0",
+        b"GET /a HTTP/1.1\r\n\r\n",
+        b"GET /b HTTP/1.0\nHost: x\n\n",
+    ];
+
+    fn stream() -> impl Strategy<Value = Vec<u8>> {
+        let request = (
+            select(vec![
+                &b"/"[..],
+                b"/announce?a=b",
+                b"/\x80 ?c",
+                b"http://h/d",
+            ]),
+            select(vec![&b"HTTP/1.0"[..], b"HTTP/1.1"]),
+            subsequence(PIECES[11..14].to_vec(), 0..3),
+            select(vec![&b"\r\n"[..], b"\n"]),
+        );
+        let request = request.prop_map(|(target, version, headers, end)| {
+            [b"GET ", target, b" ", version, end, &headers.concat(), end].concat()
+        });
+        (vec(request, 0..5), vec(select(PIECES), 0..12))
+            .prop_map(|(requests, pieces)| [requests.concat(), pieces.concat()].concat())
+    }
+
+    proptest! {
+        #![proptest_config(crate::wire::proptest_config())]
+
+        #[test]
+        fn cuts_make_no_difference(
+            stream in stream(),
+            cuts in vec(any::<prop::sample::Index>(), 0..10),
+        ) {
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+            cuts.push(stream.len());
+            cuts.sort_unstable();
+            let cut = heads(&stream, &cuts);
+            prop_assert_eq!(cut, heads(&stream, &[stream.len()]));
+        }
+
+        #[test]
+        fn requests_round_trip(
+            target in "/[!-~\u{80}-\u{ff}]{0,40}",
+            version in select(vec![Version::V10, Version::V11]),
+            headers in vec((NAME, VALUE), 0..6),
+        ) {
+            let headers: Vec<_> = headers.iter().map(|(n, v)| (n.as_str(), v.as_bytes())).collect();
+            let mut bytes = Vec::new();
+            emit_request(target.as_bytes(), version, &headers, &mut bytes);
+            let (head, len) = Head::parse(&bytes, 0).unwrap().unwrap();
+            prop_assert_eq!((head.target, head.version), (target.as_bytes(), version));
+            prop_assert_eq!(len, bytes.len());
+            let named = headers.iter().map(|(name, value)| (name.as_bytes(), *value));
+            prop_assert!(head.headers.iter().eq(named));
+        }
+
+        #[test]
+        fn responses_round_trip(
+            code in 100u16..1000,
+            asked in select(vec![Version::V10, Version::V11]),
+            keep_alive: bool,
+            content_type in "([a-z]{1,9}/[a-z]{1,9})?",
+            content_length: Option<u64>,
+            location in proptest::option::of("https?://[a-z.]{1,20}/"),
+        ) {
+            let response = Response {
+                status: Status(code),
+                version: asked,
+                keep_alive,
+                content_type: content_type.as_bytes(),
+                content_length,
+                location: location.as_deref().map(str::as_bytes),
+            };
+            let mut bytes = Vec::new();
+            response.emit(&mut bytes);
+            let expected = Response { version: Version::V11, ..response };
+            prop_assert_eq!(Response::parse(&bytes, 0), Ok(Some((expected, bytes.len()))));
+            prop_assert_eq!(Response::parse(&bytes[..bytes.len() - 1], 0), Ok(None));
+        }
+    }
+}

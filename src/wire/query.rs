@@ -413,3 +413,305 @@ fn pair(name: &str, value: &[u8], out: &mut Vec<u8>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    /// An announce to which more is added.
+    const PLAIN: &str = "info_hash=aaaaaaaaaaaaaaaaaaaa&port=6881";
+
+    fn with(more: &str) -> Result<Announce, Refusal> {
+        let parsed = Announce::parse(format!("{PLAIN}&{more}").as_bytes());
+        assert_eq!(
+            parsed,
+            Announce::parse(format!("{more}&{PLAIN}").as_bytes()),
+            "order: {more}"
+        );
+        parsed
+    }
+
+    #[test]
+    fn the_least_that_is_needed() {
+        let announce = Announce::parse(PLAIN.as_bytes()).unwrap();
+        let expected = Announce {
+            info_hash: InfoHash([b'a'; 20]),
+            peer_id: None,
+            port: 6881,
+            uploaded: 0,
+            downloaded: 0,
+            left: None,
+            event: Event::None,
+            numwant: None,
+            compact: true,
+            no_peer_id: false,
+            key: None,
+            ip: None,
+        };
+        assert_eq!(announce, expected);
+        assert!(!announce.seeder());
+    }
+
+    #[test]
+    fn refused() {
+        use Refusal::*;
+        let hash = "info_hash=aaaaaaaaaaaaaaaaaaaa";
+        for (query, refusal) in [
+            ("", NoInfoHash),
+            ("port=1", NoInfoHash),
+            ("info_hash&port=1", NoInfoHash),
+            ("Info_Hash=aaaaaaaaaaaaaaaaaaaa&port=1", NoInfoHash),
+            ("sha_ih=aaaaaaaaaaaaaaaaaaaa&port=1", NoInfoHash),
+            ("info_hash=&port=1", InfoHash),
+            ("info_hash=aaaaaaaaaaaaaaaaaaa&port=1", InfoHash),
+            ("info_hash=aaaaaaaaaaaaaaaaaaaaa&port=1", InfoHash),
+            (
+                "info_hash=%61%61%61%61%61%61%61%61%61%61%61%61%61%61%61%61%61%61%61&port=1",
+                InfoHash,
+            ),
+            (
+                "info_hash=a&info_hash=aaaaaaaaaaaaaaaaaaaa&port=1",
+                InfoHash,
+            ),
+            ("info_hash=aaaaaaaaaaaaaaaaaa%zz&port=1", Escape),
+            ("info_hash=aaaaaaaaaaaaaaaaaaa%6&port=1", Escape),
+            ("info_hash=aaaaaaaaaaaaaaaaaaaa%&port=1", Escape),
+            (hash, Port),
+            (&format!("{hash}&port"), Port),
+            (&format!("{hash}&port="), Port),
+            (&format!("{hash}&port=0"), Port),
+            (&format!("{hash}&port=-1"), Port),
+            (&format!("{hash}&port=+1"), Port),
+            (&format!("{hash}&port=65536"), Port),
+            (&format!("{hash}&port=1x"), Port),
+            (&format!("{hash}&port=99999999999999999999"), Port),
+            (&format!("{PLAIN}&peer_id=short"), PeerId),
+            (&format!("{PLAIN}&peer_id="), PeerId),
+            (&format!("{PLAIN}&left="), Number),
+            (&format!("{PLAIN}&left=abc"), Number),
+            (&format!("{PLAIN}&left=-"), Number),
+            (&format!("{PLAIN}&left=1e9"), Number),
+            (&format!("{PLAIN}&left=0%00"), Number),
+            (&format!("{PLAIN}&uploaded=x"), Number),
+            (&format!("{PLAIN}&downloaded="), Number),
+            (&format!("{PLAIN}&%zz=1"), Escape),
+            (&format!("{PLAIN}&event=%"), Escape),
+        ] {
+            assert_eq!(Announce::parse(query.as_bytes()), Err(refusal), "{query}");
+            assert!(!refusal.reason().is_empty());
+        }
+    }
+
+    #[test]
+    fn left_makes_the_seeder() {
+        for (value, left) in [
+            ("0", Some(0)),
+            ("000", Some(0)),
+            ("%30", Some(0)),
+            ("1", Some(1)),
+            ("4294967296", Some(1 << 32)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", Some(u64::MAX)),
+            ("-1", None),
+            ("-0", None),
+        ] {
+            let announce = with(&format!("left={value}")).unwrap();
+            assert_eq!(announce.left, left, "{value}");
+            assert_eq!(announce.seeder(), left == Some(0), "{value}");
+        }
+        assert_eq!(with("left").unwrap().left, None);
+        assert_eq!(with("left=0&left=5").unwrap().left, Some(0));
+    }
+
+    #[test]
+    fn numwant_never_refuses() {
+        for (value, numwant) in [
+            ("0", Some(0)),
+            ("50", Some(50)),
+            ("99999999999999999999", Some(u32::MAX)),
+            ("-1", None),
+            ("", None),
+            ("many", None),
+        ] {
+            assert_eq!(
+                with(&format!("numwant={value}")).unwrap().numwant,
+                numwant,
+                "{value}"
+            );
+        }
+    }
+
+    #[test]
+    fn events_and_forms() {
+        for (value, event) in [
+            ("started", Event::Started),
+            ("completed", Event::Completed),
+            ("stopped", Event::Stopped),
+            ("paused", Event::Paused),
+            ("st%6Fpped", Event::Stopped),
+            ("", Event::None),
+            ("empty", Event::None),
+            ("Started", Event::None),
+            ("startedstartedstartedstarted%20", Event::None),
+        ] {
+            assert_eq!(
+                with(&format!("event={value}")).unwrap().event,
+                event,
+                "{value}"
+            );
+        }
+        for (value, compact) in [("0", false), ("1", true), ("", true), ("-5", true)] {
+            assert_eq!(
+                with(&format!("compact={value}")).unwrap().compact,
+                compact,
+                "{value}"
+            );
+        }
+        assert!(with("no_peer_id=1").unwrap().no_peer_id);
+        assert!(!with("no_peer_id=0").unwrap().no_peer_id);
+    }
+
+    #[test]
+    fn untidy_queries_are_read() {
+        let tidy = with("left=5").unwrap();
+        for more in [
+            "&&left=5&",
+            "left=5&foo&=&=x&a=b=c&corrupt=%zz",
+            "l%65f%74=5",
+            "trackerid=%ff&supportcrypto=1&left=5&a_name_longer_than_any_we_know%20=1",
+        ] {
+            assert_eq!(with(more), Ok(tidy), "{more}");
+        }
+        assert_eq!(with("left=5;event=stopped"), Err(Refusal::Number));
+    }
+
+    #[test]
+    fn pluses_and_raw_bytes_stand_for_themselves() {
+        let query = b"port=1&info_hash=+ \xff\x80!'()*;=?/:@,$[]|";
+        let announce = Announce::parse(query).unwrap();
+        assert_eq!(announce.info_hash.0[..4], *b"+ \xff\x80");
+        assert_eq!(announce.info_hash.0[9..12], *b";=?");
+    }
+
+    #[test]
+    fn keys_are_numbers_or_hashes() {
+        for (value, key) in [
+            ("955D8F55", Some(0x955d_8f55)),
+            ("955d8f55", Some(0x955d_8f55)),
+            ("1", Some(1)),
+            ("+1", Some(0x18dc_1b01)),
+            ("O21E1G1E", Some(0xcf58_0898)),
+            ("", Some(0x811c_9dc5)),
+            (&"x".repeat(65), None),
+            (&"%78".repeat(65), None),
+        ] {
+            assert_eq!(with(&format!("key={value}")).unwrap().key, key, "{value}");
+        }
+    }
+
+    #[test]
+    fn addresses_or_nothing() {
+        for (value, ip) in [
+            ("10.0.0.1", Some("10.0.0.1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("2001%3Adb8%3a%3a1", Some("2001:db8::1")),
+            ("example.org", None),
+            ("10.0.0.1:80", None),
+            ("", None),
+            ("%ff", None),
+        ] {
+            let ip = ip.map(|ip| ip.parse().unwrap());
+            assert_eq!(with(&format!("ip={value}")).unwrap().ip, ip, "{value}");
+        }
+    }
+
+    #[test]
+    fn targets_split_at_the_first_question_mark() {
+        assert_eq!(
+            split(b"/announce?a?b"),
+            (&b"/announce"[..], Some(&b"a?b"[..]))
+        );
+        assert_eq!(
+            split(b"/announce  ?a"),
+            (&b"/announce"[..], Some(&b"a"[..]))
+        );
+        assert_eq!(split(b"/announce?"), (&b"/announce"[..], Some(&b""[..])));
+        assert_eq!(split(b"/"), (&b"/"[..], None));
+    }
+
+    #[test]
+    fn scrapes() {
+        let mut hashes = Vec::new();
+        let query =
+            b"x=1&info_hash=bbbbbbbbbbbbbbbbbbbb&&info%5fhash=%61aaaaaaaaaaaaaaaaaaa&info_hash";
+        assert_eq!(parse_scrape(query, &mut hashes), Ok(()));
+        assert_eq!(hashes, [InfoHash([b'b'; 20]), InfoHash([b'a'; 20])]);
+        hashes.clear();
+        assert_eq!(parse_scrape(b"", &mut hashes), Ok(()));
+        assert_eq!(hashes, []);
+        for bad in [
+            &b"info_hash=a"[..],
+            b"info_hash=aaaaaaaaaaaaaaaaaaaa&info_hash=",
+        ] {
+            assert_eq!(parse_scrape(bad, &mut hashes), Err(Refusal::InfoHash));
+        }
+    }
+
+    #[test]
+    fn scrapes_are_bounded() {
+        let query = b"info_hash=aaaaaaaaaaaaaaaaaaaa&".repeat(2 * SCRAPE_HASHES_MAX);
+        let mut hashes = Vec::new();
+        assert_eq!(parse_scrape(&query, &mut hashes), Ok(()));
+        assert_eq!(hashes.len(), SCRAPE_HASHES_MAX);
+    }
+
+    proptest! {
+        #![proptest_config(crate::wire::proptest_config())]
+
+        #[test]
+        fn announces_round_trip(
+            hash: [u8; 20],
+            peer_id: Option<[u8; 20]>,
+            port in 1u16..,
+            amounts: (u64, u64, Option<u64>),
+            event in select(vec![
+                Event::None, Event::Started, Event::Completed, Event::Stopped, Event::Paused,
+            ]),
+            numwant: Option<u32>,
+            forms: (bool, bool),
+            key: Option<u32>,
+            ip: Option<IpAddr>,
+        ) {
+            let announce = Announce {
+                info_hash: InfoHash(hash),
+                peer_id,
+                port,
+                uploaded: amounts.0,
+                downloaded: amounts.1,
+                left: amounts.2,
+                event,
+                numwant,
+                compact: forms.0,
+                no_peer_id: forms.1,
+                key,
+                ip,
+            };
+            let mut query = Vec::new();
+            announce.emit(&mut query);
+            prop_assert_eq!(Announce::parse(&query), Ok(announce));
+        }
+
+        #[test]
+        fn scrapes_round_trip(hashes in proptest::collection::vec(any::<[u8; 20]>(), 0..80)) {
+            let hashes: Vec<_> = hashes.into_iter().map(InfoHash).collect();
+            let mut query = Vec::new();
+            emit_scrape(&hashes, &mut query);
+            let mut parsed = Vec::new();
+            prop_assert_eq!(parse_scrape(&query, &mut parsed), Ok(()));
+            prop_assert_eq!(parsed, hashes);
+        }
+    }
+}

@@ -418,3 +418,158 @@ fn event_number(event: Event) -> u32 {
         Event::Paused => 4,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    #[test]
+    fn replies_stay_below_the_path_limit() {
+        assert_eq!(peers_max(Family::V4), 238);
+        assert_eq!(peers_max(Family::V6), 67);
+        for (family, len_max) in [(Family::V4, REPLY_LEN_MAX), (Family::V6, REPLY6_LEN_MAX)] {
+            let peers = vec![1; peers_max(family) * family.peer_len()];
+            let mut out = Vec::new();
+            Reply::Announce {
+                transaction: 1,
+                interval: 2,
+                leechers: 3,
+                seeders: 4,
+                peers: &peers,
+            }
+            .emit(&mut out);
+            assert!(out.len() <= len_max && out.len() + family.peer_len() > len_max);
+        }
+    }
+
+    #[test]
+    fn scrapes_of_more_than_74_are_answered_for_74() {
+        for (asked, answered) in [(0, 0), (1, 1), (74, 74), (75, 74), (3000, 74)] {
+            let hashes: Vec<[u8; 20]> = (0..asked).map(|n| [n as u8; 20]).collect();
+            let mut bytes = Vec::new();
+            Request::Scrape(Scrape {
+                connection: 1,
+                transaction: 2,
+                hashes: &hashes,
+            })
+            .emit(&mut bytes);
+            let Some(Request::Scrape(scrape)) = Request::parse(&bytes) else {
+                panic!("{asked} hashes");
+            };
+            assert_eq!(scrape.hashes().len(), answered);
+            assert_eq!(scrape.hashes, &hashes[..answered]);
+        }
+    }
+
+    #[test]
+    fn every_shorter_announce_is_malformed() {
+        let mut bytes = Vec::new();
+        Request::Announce(announce(b"")).emit(&mut bytes);
+        assert_eq!(bytes.len(), ANNOUNCE_LEN);
+        for len in 0..ANNOUNCE_LEN {
+            assert_eq!(Request::parse(&bytes[..len]), None, "{len}");
+        }
+        assert!(Request::parse(&bytes).is_some());
+    }
+
+    #[test]
+    fn url_data_is_borrowed_from_one_piece() {
+        let one = announce(b"\x02\x09/announce").url_data();
+        assert!(matches!(one, Cow::Borrowed(b"/announce")));
+        let two = announce(b"\x02\x01/\x02\x01a\x02\x02bc").url_data();
+        assert_eq!(*two, *b"/abc");
+    }
+
+    fn announce(options: &[u8]) -> Announce<'_> {
+        Announce {
+            connection: 1,
+            transaction: 2,
+            info_hash: InfoHash([3; 20]),
+            peer_id: [4; 20],
+            downloaded: 5,
+            left: 6,
+            uploaded: 7,
+            event: Event::None,
+            ip: [0; 4],
+            key: 8,
+            numwant: None,
+            port: 9,
+            options,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::wire::proptest_config())]
+
+        #[test]
+        fn announces_round_trip(
+            ids: (u64, u32, [u8; 20], [u8; 20]),
+            amounts: (u64, u64, u64),
+            event in 0u32..5,
+            rest: ([u8; 4], u32, u16),
+            numwant in proptest::option::of(0..=NUMWANT_MAX),
+            options in vec(any::<u8>(), 0..40),
+        ) {
+            let request = Request::Announce(Announce {
+                connection: ids.0,
+                transaction: ids.1,
+                info_hash: InfoHash(ids.2),
+                peer_id: ids.3,
+                downloaded: amounts.0,
+                left: amounts.1,
+                uploaded: amounts.2,
+                event: super::event(event),
+                ip: rest.0,
+                key: rest.1,
+                numwant,
+                port: rest.2,
+                options: &options,
+            });
+            let mut bytes = Vec::new();
+            request.emit(&mut bytes);
+            prop_assert_eq!(Request::parse(&bytes), Some(request));
+        }
+
+        #[test]
+        fn other_requests_round_trip(
+            connection: u64,
+            transaction: u32,
+            hashes in vec(any::<[u8; 20]>(), 0..=HASHES_MAX),
+        ) {
+            let scrape = Scrape { connection, transaction, hashes: &hashes };
+            for request in [Request::Connect { transaction }, Request::Scrape(scrape)] {
+                let mut bytes = Vec::new();
+                request.emit(&mut bytes);
+                prop_assert_eq!(Request::parse(&bytes), Some(request));
+            }
+        }
+
+        #[test]
+        fn replies_round_trip(
+            connection: u64,
+            numbers: (u32, u32, u32, u32),
+            tail in vec(any::<u8>(), 0..100),
+            counts in vec(any::<[u8; 12]>(), 0..5),
+        ) {
+            let (transaction, interval, leechers, seeders) = numbers;
+            for reply in [
+                Reply::Connect { transaction, connection },
+                Reply::Announce { transaction, interval, leechers, seeders, peers: &tail },
+                Reply::Scrape { transaction, counts: ScrapeCounts(&counts) },
+                Reply::Error { transaction, message: &tail },
+            ] {
+                let mut bytes = Vec::new();
+                reply.emit(&mut bytes);
+                prop_assert_eq!(Reply::parse(&bytes), Some(reply));
+            }
+        }
+
+        #[test]
+        fn any_options_end(options in vec(0u8..5, 0..300)) {
+            prop_assert!(announce(&options).url_data().len() <= options.len());
+        }
+    }
+}

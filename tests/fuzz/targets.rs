@@ -1,0 +1,249 @@
+//! The fuzz targets: what must hold for any bytes at all.
+//!
+//! A new target is a function in the list below, and a file of that name under `fuzz_targets`
+//! with its `[[bin]]` in `Cargo.toml`. `cargo test --test fuzz` runs all of them on seeded
+//! inputs and checks that the list, the files and the manifest agree.
+
+use trackerd::types::{Family, Peers};
+use trackerd::wire::answer;
+use trackerd::wire::bencode::Value;
+use trackerd::wire::http::{HEAD_LEN_MAX, Head, Response, Version, emit_request};
+use trackerd::wire::{compact, query, udp};
+
+macro_rules! targets {
+    ($($name:ident),* $(,)?) => {
+        /// Every target by name.
+        pub const TARGETS: &[(&str, fn(&[u8]))] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+targets! {
+    announce_answer,
+    announce_query,
+    bencode,
+    compact_peers,
+    failure,
+    request_head,
+    response_head,
+    scrape_answer,
+    scrape_query,
+    udp_reply,
+    udp_request,
+}
+
+/// What is read from a datagram, written again, is read the same.
+pub fn udp_request(bytes: &[u8]) {
+    let Some(request) = udp::Request::parse(bytes) else {
+        return;
+    };
+    assert!(bytes.len() >= 16);
+    if let udp::Request::Announce(announce) = &request {
+        assert!(announce.url_data().len() <= bytes.len() - 98);
+    }
+    let mut emitted = Vec::new();
+    request.emit(&mut emitted);
+    assert!(emitted.len() <= bytes.len());
+    assert_eq!(udp::Request::parse(&emitted), Some(request));
+}
+
+/// What is read from a datagram, written again, is read the same.
+pub fn udp_reply(bytes: &[u8]) {
+    if let Some(reply) = udp::Reply::parse(bytes) {
+        let mut emitted = Vec::new();
+        reply.emit(&mut emitted);
+        assert!(bytes.starts_with(&emitted));
+        assert_eq!(udp::Reply::parse(&emitted), Some(reply));
+    }
+}
+
+/// A head is the same however its bytes are cut, and when it is written again; its query goes
+/// to the other targets.
+pub fn request_head(bytes: &[u8]) {
+    let whole = Head::parse(bytes, 0);
+    let cut = cut(bytes);
+    match Head::parse(&bytes[..cut], 0) {
+        Ok(None) => assert_eq!(Head::parse(bytes, cut), whole),
+        early => assert_eq!(early.map(target_of), whole.map(target_of)),
+    }
+    let Ok(Some((head, consumed))) = whole else {
+        assert!(whole.is_err() || bytes.len() < HEAD_LEN_MAX);
+        return;
+    };
+    assert!(consumed <= bytes.len().min(HEAD_LEN_MAX));
+    assert_eq!(Head::parse(&bytes[..consumed], 0), whole);
+    assert_eq!(head.target.first(), Some(&b'/'));
+
+    let headers: Vec<_> = head.headers.iter().collect();
+    let names = headers
+        .iter()
+        .map(|(name, _)| str::from_utf8(name).unwrap());
+    let pairs: Vec<_> = names.zip(headers.iter().map(|(_, value)| *value)).collect();
+    let mut emitted = Vec::new();
+    emit_request(head.target, head.version, &pairs, &mut emitted);
+    // Normal line ends are longer than bare ones.
+    if emitted.len() <= HEAD_LEN_MAX {
+        let (again, len) = Head::parse(&emitted, 0).unwrap().unwrap();
+        assert_eq!(len, emitted.len());
+        assert_eq!((again.target, again.version), (head.target, head.version));
+        assert_eq!(again.keep_alive, head.keep_alive);
+        assert!(again.headers.iter().eq(headers));
+    }
+    if let (_, Some(query)) = query::split(head.target) {
+        announce_query(query);
+        scrape_query(query);
+    }
+}
+
+/// A head is the same however its bytes are cut, and when it is written again.
+pub fn response_head(bytes: &[u8]) {
+    let whole = Response::parse(bytes, 0);
+    let cut = cut(bytes);
+    match Response::parse(&bytes[..cut], 0) {
+        Ok(None) => assert_eq!(Response::parse(bytes, cut), whole),
+        early => assert_eq!(early, whole),
+    }
+    if let Ok(Some((response, consumed))) = whole {
+        assert!(consumed <= bytes.len());
+        let mut emitted = Vec::new();
+        response.emit(&mut emitted);
+        let (again, len) = Response::parse(&emitted, 0).unwrap().unwrap();
+        assert_eq!(len, emitted.len());
+        let location = response.location;
+        let version = Version::V11;
+        assert_eq!(
+            again,
+            Response {
+                version,
+                location,
+                ..response
+            }
+        );
+    }
+}
+
+/// What is read from a query, written again, is read the same.
+pub fn announce_query(bytes: &[u8]) {
+    match query::Announce::parse(bytes) {
+        Ok(announce) => {
+            assert_ne!(announce.port, 0);
+            let mut emitted = Vec::new();
+            announce.emit(&mut emitted);
+            assert_eq!(query::Announce::parse(&emitted), Ok(announce));
+        }
+        Err(refusal) => assert!(!refusal.reason().is_empty()),
+    }
+}
+
+/// What is read from a query, written again, is read the same, and there is an end to it.
+pub fn scrape_query(bytes: &[u8]) {
+    let mut hashes = Vec::new();
+    let read = query::parse_scrape(bytes, &mut hashes);
+    assert!(hashes.len() <= query::SCRAPE_HASHES_MAX);
+    if read.is_ok() {
+        let mut emitted = Vec::new();
+        query::emit_scrape(&hashes, &mut emitted);
+        let mut again = Vec::new();
+        assert_eq!(query::parse_scrape(&emitted, &mut again), Ok(()));
+        assert_eq!(again, hashes);
+    }
+}
+
+/// Whatever is read can be walked to the end, and what follows it is the rest of the bytes.
+pub fn bencode(bytes: &[u8]) {
+    if let Some((value, rest)) = Value::parse(bytes) {
+        assert!(bytes.ends_with(rest) && rest.len() < bytes.len());
+        let value_alone = &bytes[..bytes.len() - rest.len()];
+        assert_eq!(Value::parse(value_alone), Some((value, &[][..])));
+        assert!(walk(value) <= bytes.len());
+    }
+}
+
+/// How many values there are.
+fn walk(value: Value<'_>) -> usize {
+    match value {
+        Value::Int(_) | Value::Bytes(_) => 1,
+        Value::List(list) => 1 + list.iter().map(walk).sum::<usize>(),
+        Value::Dict(dict) => {
+            for (key, _) in dict.iter() {
+                assert!(dict.value(key).is_some());
+            }
+            1 + dict.iter().map(|(_, value)| walk(value)).sum::<usize>()
+        }
+    }
+}
+
+/// What is read from an answer, written again in either form, is read the same.
+pub fn announce_answer(bytes: &[u8]) {
+    let mut peers = Peers::default();
+    let Some(answer) = answer::Announce::parse(bytes, &mut peers) else {
+        return;
+    };
+    for asker in [Family::V4, Family::V6] {
+        let mut emitted = Vec::new();
+        answer.emit_compact(asker, &mut emitted);
+        let mut again = Peers::default();
+        assert_eq!(answer::Announce::parse(&emitted, &mut again), Some(answer));
+    }
+    let mut emitted = Vec::new();
+    answer.emit_dictionaries(&mut emitted);
+    let mut again = Peers::default();
+    let again = answer::Announce::parse(&emitted, &mut again).unwrap();
+    // Mapped addresses among the IPv6 peers come back as what they are, IPv4.
+    assert_eq!(again.peers.len(), answer.peers.len());
+}
+
+/// What is read from a failure, written again, is read the same.
+pub fn failure(bytes: &[u8]) {
+    if let Some(failure) = answer::Failure::parse(bytes) {
+        let mut emitted = Vec::new();
+        failure.emit(&mut emitted);
+        assert_eq!(answer::Failure::parse(&emitted), Some(failure));
+    }
+}
+
+/// What is read from an answer, written again, is read the same but for order and repetition.
+pub fn scrape_answer(bytes: &[u8]) {
+    let mut files = Vec::new();
+    let Some(answer) = answer::Scrape::parse(bytes, &mut files) else {
+        return;
+    };
+    let mut sorted = answer.files.to_vec();
+    sorted.sort_by_key(|file| file.0);
+    sorted.dedup_by_key(|file| file.0);
+    let mut emitted = Vec::new();
+    answer.emit(&mut emitted);
+    let mut again = Vec::new();
+    let again = answer::Scrape::parse(&emitted, &mut again).unwrap();
+    assert_eq!(again.files, sorted);
+    assert_eq!(again.min_request_interval, answer.min_request_interval);
+}
+
+/// Whole peers are as many as their bytes say.
+pub fn compact_peers(bytes: &[u8]) {
+    for family in [Family::V4, Family::V6] {
+        let peers: Vec<_> = compact::peers(family, bytes).collect();
+        assert_eq!(peers.len(), bytes.len() / family.peer_len());
+        let joined: Vec<u8> = peers
+            .iter()
+            .flat_map(|peer| peer.bytes().to_vec())
+            .collect();
+        assert!(bytes.starts_with(&joined));
+        assert_eq!(
+            compact::whole(family, bytes).is_some(),
+            joined.len() == bytes.len()
+        );
+    }
+}
+
+/// Somewhere in the bytes, chosen by the bytes.
+fn cut(bytes: &[u8]) -> usize {
+    let sum = bytes.iter().fold(bytes.len(), |sum, &byte| {
+        sum.wrapping_mul(31) ^ usize::from(byte)
+    });
+    sum % (bytes.len() + 1)
+}
+
+/// Enough of a parsed head to compare heads of buffers of different lengths.
+fn target_of(parsed: Option<(Head<'_>, usize)>) -> Option<(Vec<u8>, usize)> {
+    parsed.map(|(head, consumed)| (head.target.to_vec(), consumed))
+}
