@@ -165,15 +165,23 @@ fn step() -> impl Strategy<Value = Step> {
             want,
         }
     });
-    prop_oneof![
-        4 => (0..8usize, announce, any::<bool>()).prop_map(|(at, a, here)| Step::Announce(at, a, here)),
-        1 => (0..8usize, prop::collection::vec(info_hash(), 1..20))
-            .prop_map(|(at, hashes)| Step::Scrape(at, hashes)),
-    ]
+    let announce = (0..8usize, announce, any::<bool>());
+    let announce = announce.prop_map(|(at, announce, here)| Step::Announce(at, announce, here));
+    let scrape = (0..8usize, prop::collection::vec(info_hash(), 1..20));
+    let scrape = scrape.prop_map(|(at, hashes)| Step::Scrape(at, hashes));
+    prop_oneof![4 => announce, 1 => scrape]
+}
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn meshes_answer_as_one(steps in prop::collection::vec(step(), 1..150)) {

@@ -47,8 +47,16 @@ fn send(any: &str, to: SocketAddr, bytes: &[u8]) {
     UdpSocket::bind(any).unwrap().send_to(bytes, to).unwrap();
 }
 
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn kernel_and_router_agree(

@@ -138,7 +138,7 @@ impl Conn {
                 return Next::Close;
             }
         }
-        if self.seen < self.held.len() {
+        if matches!(self.state, State::Reading) && self.seen < self.held.len() {
             let held = mem::take(&mut self.held);
             let next = self.feed(&held, ticket, office, with);
             if next != Next::Rest {
