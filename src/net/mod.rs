@@ -146,6 +146,7 @@ impl Assembly<'_> {
         let cookie = Cookie::new(clock::entropy()?);
         let limits = Limits {
             peer_secs_max: self.config.peer_timeout,
+            ..Limits::default()
         };
         let mut workers = Vec::with_capacity(boxes.len());
         for (me, ((sockets, poll), mail)) in sockets.into_iter().zip(polls).zip(boxes).enumerate() {

@@ -176,10 +176,10 @@ impl Lanes<Ticket, Sheet> for Desks {
     fn sheet(&mut self, totals: Totals) -> Sheet {
         Sheet {
             counters: self.desk.counters.clone(),
-            torrents: totals.torrents as u64,
-            seeders: totals.seeders as u64,
-            leechers: totals.leechers as u64,
-            completed: 0,
+            torrents: totals.torrents.into(),
+            seeders: totals.seeders.into(),
+            leechers: totals.leechers.into(),
+            completed: totals.completed,
         }
     }
 
