@@ -15,7 +15,7 @@ class Aria2(Client):
         return shutil.which("aria2c") is not None
 
     @classmethod
-    def obstacle(cls, proto: str, family: int) -> str | None:
+    def obstacle(cls, proto: str, family: int, role: str) -> str | None:
         if (proto, family) == ("udp", 6):
             return "aria2 speaks UDP over IPv4 only"
         return None
@@ -40,6 +40,7 @@ class Aria2(Client):
             "--disk-cache=0",
             f"--dir={self.content}",
             "--console-log-level=info",
+            "--show-console-readout=false",
             "--summary-interval=0",
             "--enable-color=false",
             str(torrent),

@@ -62,8 +62,8 @@ class Pair(Case):
 
     def obstacle(self, tracker: type[Tracker]) -> str | None:
         return (
-            self.seeder.obstacle(self.seeding.proto, self.seeding.family)
-            or self.leecher.obstacle(self.leeching.proto, self.leeching.family)
+            self.seeder.obstacle(self.seeding.proto, self.seeding.family, "seeder")
+            or self.leecher.obstacle(self.leeching.proto, self.leeching.family, "leecher")
             or super().obstacle(tracker))
 
     def run(self, stage: Stage) -> None:

@@ -30,8 +30,8 @@ class Client:
         raise NotImplementedError
 
     @classmethod
-    def obstacle(cls, proto: str, family: int) -> str | None:
-        """Why this client cannot announce that way, whatever the tracker does."""
+    def obstacle(cls, proto: str, family: int, role: str) -> str | None:
+        """Why this client cannot be a `seeder` or `leecher` that way, whatever the tracker does."""
         return None
 
     def command(self, torrent: Path) -> list[str]:

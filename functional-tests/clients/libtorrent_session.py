@@ -9,10 +9,11 @@ import libtorrent
 
 
 def main(torrent: str, directory: str, port: str) -> None:
+    kinds = libtorrent.alert.category_t
     session = libtorrent.session({
         "listen_interfaces": f"0.0.0.0:{port},[::]:{port}",
-        "alert_mask": libtorrent.alert.category_t.all_categories
-        & ~libtorrent.alert.category_t.performance_warning,
+        "alert_mask": kinds.error_notification | kinds.status_notification
+        | kinds.tracker_notification | kinds.connect_notification | kinds.peer_notification,
         "announce_to_all_tiers": True,
         "enable_dht": False,
         "enable_lsd": False,

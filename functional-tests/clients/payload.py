@@ -7,7 +7,6 @@ from pathlib import Path
 import bencode
 
 SIZE = 1 << 20
-PIECE_SIZE = 1 << 16
 
 
 class Payload:
@@ -17,12 +16,13 @@ class Payload:
         self.name = name
         data = self._noise()
         self.digest = hashlib.sha1(data).digest()
-        pieces = (data[at:at + PIECE_SIZE] for at in range(0, SIZE, PIECE_SIZE))
         self.info = {
             "length": SIZE,
             "name": self.digest.hex(),
-            "piece length": PIECE_SIZE,
-            "pieces": b"".join(hashlib.sha1(piece).digest() for piece in pieces),
+            # One piece: aria2 tells of several new ones by a second bitfield, upon which
+            # rTorrent hangs up.
+            "piece length": SIZE,
+            "pieces": self.digest,
             # BEP 27: peers come from the tracker and from nowhere else.
             "private": 1,
         }

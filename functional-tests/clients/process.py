@@ -7,6 +7,7 @@ from pathlib import Path
 
 # A fixed environment: no proxy, locale or configuration of the user's may play a part.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+LINE_LETTERS_MAX = 200
 
 
 class Process:
@@ -42,5 +43,8 @@ class Process:
         self._child.wait()
 
     def log_tail(self, lines_max: int) -> list[str]:
-        lines = self.log.read_text(errors="replace").splitlines()
-        return lines[-lines_max:]
+        """The end of its output, fit for a terminal."""
+        lines = self.log.read_text(errors="replace").rstrip("\n").split("\n")
+        return [
+            "".join(letter if letter.isprintable() else "." for letter in line[:LINE_LETTERS_MAX])
+            for line in lines[-lines_max:]]

@@ -61,7 +61,7 @@ class Programme:
                 tracker.start([info_hash for case in cases for info_hash in case.info_hashes])
             self._play_all(cases, jobs)
         except NotServing as error:
-            print(f"FAIL     {error}", *self._tracker_logs(), sep="\n    ")
+            print(f"FAIL     {error}", *self._tracker_logs(set()), sep="\n    ")
             self._counts["FAIL"] += len(cases)
         finally:
             for tracker in self._trackers:
@@ -97,15 +97,18 @@ class Programme:
         try:
             case.run(stage)
         except (Failed, NoAnswer) as error:
-            details = stage.logs(LOG_LINES_MAX) + self._tracker_logs()
+            ports = {endpoint.port for endpoint in case.endpoints}
+            details = stage.logs(LOG_LINES_MAX) + self._tracker_logs(ports)
             return Outcome("FAIL", case, str(error), details)
         finally:
             stage.clear()
         return Outcome("ok", case, f"{time.monotonic() - start:5.1f} s")
 
-    def _tracker_logs(self) -> list[str]:
+    def _tracker_logs(self, ports: set[int]) -> list[str]:
         lines = []
         for tracker in self._trackers:
+            if ports and tracker.port not in ports:
+                continue
             lines.append(f"log of {tracker.name} at {', '.join(tracker.hosts)}:")
             lines += tracker.log_tail(LOG_LINES_MAX)
         return lines

@@ -30,6 +30,13 @@ class Rtorrent(Client):
     def installed(cls) -> bool:
         return shutil.which("rtorrent") is not None
 
+    @classmethod
+    def obstacle(cls, proto: str, family: int, role: str) -> str | None:
+        # It announces itself well enough to be found.
+        if (proto, family, role) == ("udp", 6, "leecher"):
+            return "rTorrent 0.9.8 takes IPv6 peers over UDP for IPv4 ones"
+        return None
+
     def command(self, torrent: Path) -> list[str]:
         session = self.directory / "session"
         session.mkdir()

@@ -16,7 +16,7 @@ class Transmission(Client):
         return shutil.which("transmission-daemon") is not None
 
     @classmethod
-    def obstacle(cls, proto: str, family: int) -> str | None:
+    def obstacle(cls, proto: str, family: int, role: str) -> str | None:
         if (proto, family) == ("udp", 6):
             return "Transmission 3.00 speaks UDP over IPv4 only"
         return None
