@@ -2,7 +2,7 @@
 
 `run_apart` starts a program in new network, mount and process namespaces; `furnish` is what that
 program calls first. When the first process of a process namespace ends, the kernel ends all the
-others in it, however it came to its end itself; the files live on a tmpfs that only the mount
+others in it, however it came to its end itself; the files live in memory that only the mount
 namespace knows.
 
 The program's own network namespace is the tracker's host: it has several addresses and routes
@@ -17,7 +17,7 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
+import sys
 from pathlib import Path
 
 package = "iproute2"
@@ -42,26 +42,26 @@ def address(number: int, family: int) -> str:
 
 
 def run_apart(argv: list[str]) -> int:
-    """Runs `argv` with an empty directory appended to it; its exit code."""
+    """Runs `argv` where it can call `furnish`; its exit code."""
     unshare = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if os.geteuid() != 0:
         unshare += ["--user", "--map-current-user", "--keep-caps"]
     _try_cable(unshare)
-    signal.signal(signal.SIGTERM, lambda number, _frame: exit(128 + number))
-    directory = tempfile.mkdtemp(prefix="trackerd-clients-")
-    child = subprocess.Popen([*unshare, *argv, directory], preexec_fn=_end_with_parent)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: sys.exit(128 + number))
+    child = subprocess.Popen([*unshare, *argv], start_new_session=True, preexec_fn=_end_with_us)
     try:
         return child.wait()
     finally:
         child.kill()
         child.wait()
-        os.rmdir(directory)
 
 
-def furnish(directory: Path) -> None:
-    """Mounts memory on the directory and makes this network namespace the router."""
-    for place in (directory, Path("/run")):
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
+def furnish() -> Path:
+    """Makes this network namespace the router; an empty directory for whatever comes up."""
+    # `ip` keeps the names of namespaces in /run, which thus has to be our own anyway.
+    place = Path("/run")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
     commands = ["link set lo up"]
     for number in ROUTER_HOSTS:
         commands.append(f"address add {address(number, 4)}/32 dev lo")
@@ -69,6 +69,9 @@ def furnish(directory: Path) -> None:
     _ip(commands)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
+    directory = place / "clients"
+    directory.mkdir()
+    return directory
 
 
 class Host:
@@ -121,5 +124,5 @@ def _try_cable(unshare: list[str]) -> None:
         raise NoNamespace(trial.stderr.strip() or f"exit code {trial.returncode}")
 
 
-def _end_with_parent() -> None:
+def _end_with_us() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -31,12 +31,11 @@ class Outcome(NamedTuple):
 class Programme:
     """The cases whose names match, for one kind of tracker."""
 
-    def __init__(self, kind: type[Tracker], binary: str, directory: Path, only: re.Pattern):
+    def __init__(self, kind: type[Tracker], binary: str, only: re.Pattern):
         self._kind = kind
-        self._directory = directory
         self._trackers = [
-            kind(binary, directory / "main", MAIN_ADDRESSES, MAIN_PORT),
-            kind(binary, directory / "wildcard", WILDCARD_ADDRESSES, WILDCARD_PORT)]
+            kind(binary, MAIN_ADDRESSES, MAIN_PORT),
+            kind(binary, WILDCARD_ADDRESSES, WILDCARD_PORT)]
         cases = [*map(Ready, self._trackers), *exchanges(), *map(Stop, self._trackers)]
         self._cases = [case for case in cases if only.search(case.name)]
         self._counts = Counter()
@@ -55,11 +54,12 @@ class Programme:
     def play(self, jobs: int, packages_missing: set[str]) -> int:
         """Plays every case and tells how it went; an exit code."""
         cases = [case for case in self._cases if self._is_playable(case, packages_missing)]
-        network.furnish(self._directory)
+        info_hashes = [info_hash for case in cases for info_hash in case.info_hashes]
+        directory = network.furnish()
         try:
             for tracker in self._trackers:
-                tracker.start([info_hash for case in cases for info_hash in case.info_hashes])
-            self._play_all(cases, jobs)
+                tracker.start(directory / f"tracker-{tracker.port}", info_hashes)
+            self._play_all(cases, directory, jobs)
         except NotServing as error:
             print(f"FAIL     {error}", *self._tracker_logs(set()), sep="\n    ")
             self._counts["FAIL"] += len(cases)
@@ -74,25 +74,25 @@ class Programme:
         if obstacle:
             self._tell(Outcome("cannot", case, obstacle))
         elif missing:
-            reason = f"package {' and '.join(sorted(missing))} is missing"
-            self._tell(Outcome("SKIPPED", case, f"({reason})"))
+            reasons = ", ".join(f"package {package} is missing" for package in sorted(missing))
+            self._tell(Outcome("SKIPPED", case, f"({reasons})"))
         return not obstacle and not missing
 
-    def _play_all(self, cases: list[Case], jobs: int) -> None:
+    def _play_all(self, cases: list[Case], directory: Path, jobs: int) -> None:
         last = [case for case in cases if isinstance(case, Stop)]
         # Transmission takes its time: whatever waits for it had better begin early.
         side_by_side = sorted(
             (case for case in cases if case not in last),
             key=lambda case: Transmission not in case.clients)
         with ThreadPoolExecutor(jobs) as pool:
-            outcomes = [pool.submit(self._play, case) for case in side_by_side]
+            outcomes = [pool.submit(self._play, case, directory) for case in side_by_side]
             for outcome in as_completed(outcomes):
                 self._tell(outcome.result())
         for case in last:
-            self._tell(self._play(case))
+            self._tell(self._play(case, directory))
 
-    def _play(self, case: Case) -> Outcome:
-        stage = Stage(self._directory / f"stage-{self._cases.index(case)}")
+    def _play(self, case: Case, directory: Path) -> Outcome:
+        stage = Stage(directory / f"stage-{self._cases.index(case)}")
         start = time.monotonic()
         try:
             case.run(stage)

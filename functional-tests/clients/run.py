@@ -20,14 +20,13 @@ TRACKERD = Path(__file__).resolve().parents[2] / "target" / "release" / "tracker
 def main() -> int:
     options = _options()
     if options.need:
-        print(" ".join(_packages_missing()))
+        print(*_packages_missing())
         return 0
     binary = _binary(options)
     if binary is None:
         print(f"{options.tracker} is missing: build or install it, or name it with --binary")
         return 1
-    directory = Path(options.inside or "/nowhere")
-    programme = Programme(TRACKERS[options.tracker], binary, directory, _pattern(options.only))
+    programme = Programme(TRACKERS[options.tracker], binary, _pattern(options.only))
     if options.list:
         programme.show()
         return 0
@@ -50,7 +49,7 @@ def _options() -> argparse.Namespace:
         "--jobs", type=int, default=8, metavar="N", help="cases side by side (default: 8)")
     parser.add_argument("--list", action="store_true", help="print the cases and run none")
     parser.add_argument("--need", action="store_true", help="print the missing Debian packages")
-    parser.add_argument("--inside", metavar="DIRECTORY", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -23,18 +23,17 @@ class Tracker:
     name: str
     families = (4, 6)
 
-    def __init__(self, binary: str, directory: Path, addresses: list[str], port: int):
+    def __init__(self, binary: str, addresses: list[str], port: int):
         self.binary = binary
-        self.directory = directory
         self.addresses = addresses
         self.port = port
         self.process: Process | None = None
 
-    def start(self, info_hashes: list[bytes]) -> None:
+    def start(self, directory: Path, info_hashes: list[bytes]) -> None:
         """Starts it, for those torrents at least, and waits until it serves."""
-        self.directory.mkdir()
+        directory.mkdir()
         self.process = Process(
-            self.command(info_hashes), self.directory, self.directory / "log")
+            self.command(directory, info_hashes), directory, directory / "log")
         deadline = time.monotonic() + READY_SECS_MAX
         while not self.serves():
             if self.process.exit_code is not None:
@@ -43,7 +42,7 @@ class Tracker:
                 raise NotServing(f"{self.name} was not ready within {READY_SECS_MAX:.0f} s")
             time.sleep(POLL_SECS)
 
-    def command(self, info_hashes: list[bytes]) -> list[str]:
+    def command(self, directory: Path, info_hashes: list[bytes]) -> list[str]:
         """The program and its arguments; writes whatever configuration they need."""
         raise NotImplementedError
 
@@ -66,8 +65,8 @@ class Tracker:
 class Trackerd(Tracker):
     name = "trackerd"
 
-    def command(self, info_hashes: list[bytes]) -> list[str]:
-        configuration = self.directory / "trackerd.conf"
+    def command(self, directory: Path, info_hashes: list[bytes]) -> list[str]:
+        configuration = directory / "trackerd.conf"
         configuration.write_text("".join(f"listen.tcp_udp {host}\n" for host in self.hosts))
         return [self.binary, "-f", str(configuration)]
 
@@ -89,12 +88,12 @@ class Opentracker(Tracker):
     name = "opentracker"
     families = (4,)
 
-    def command(self, info_hashes: list[bytes]) -> list[str]:
+    def command(self, directory: Path, info_hashes: list[bytes]) -> list[str]:
         # As root it changes its root to the directory, and its user to nobody.
         is_root = os.geteuid() == 0
-        whitelist = self.directory / "whitelist"
+        whitelist = directory / "whitelist"
         whitelist.write_text("".join(f"{info_hash.hex()}\n" for info_hash in info_hashes))
-        argv = [self.binary, "-d", str(self.directory), "-u", pwd.getpwnam("nobody").pw_name]
+        argv = [self.binary, "-d", str(directory), "-u", pwd.getpwnam("nobody").pw_name]
         argv += ["-w", "/whitelist" if is_root else str(whitelist)]
         for address in self.addresses:
             if ":" not in address:
