@@ -2,6 +2,7 @@
 
 import re
 import time
+import traceback
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -39,6 +40,10 @@ class Programme:
         cases = [*map(Ready, self._trackers), *exchanges(), *map(Stop, self._trackers)]
         self._cases = [case for case in cases if only.search(case.name)]
         self._counts = Counter()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._cases
 
     def show(self) -> None:
         for case in self._cases:
@@ -96,9 +101,12 @@ class Programme:
         start = time.monotonic()
         try:
             case.run(stage)
-        except (Failed, NoAnswer) as error:
+        except Exception as error:
+            # Whatever went wrong: the other cases have their say, and this one has failed.
             ports = {endpoint.port for endpoint in case.endpoints}
             details = stage.logs(LOG_LINES_MAX) + self._tracker_logs(ports)
+            if not isinstance(error, (Failed, NoAnswer)):
+                details += traceback.format_exc().splitlines()
             return Outcome("FAIL", case, str(error), details)
         finally:
             stage.clear()
@@ -111,6 +119,8 @@ class Programme:
                 continue
             lines.append(f"log of {tracker.name} at {', '.join(tracker.hosts)}:")
             lines += tracker.log_tail(LOG_LINES_MAX)
+            if tracker.exit_code is not None:
+                lines.append(f"{tracker.name} ended with exit code {tracker.exit_code}")
         return lines
 
     def _tell(self, outcome: Outcome) -> None:

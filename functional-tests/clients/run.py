@@ -27,6 +27,9 @@ def main() -> int:
         print(f"{options.tracker} is missing: build or install it, or name it with --binary")
         return 1
     programme = Programme(TRACKERS[options.tracker], binary, _pattern(options.only))
+    if programme.is_empty:
+        print(f"no case matches '{options.only}'")
+        return 1
     if options.list:
         programme.show()
         return 0

@@ -49,6 +49,10 @@ class Tracker:
     def serves(self) -> bool:
         raise NotImplementedError
 
+    @property
+    def exit_code(self) -> int | None:
+        return self.process.exit_code if self.process else None
+
     def kill(self) -> None:
         if self.process:
             self.process.kill()
