@@ -59,8 +59,10 @@ pub struct Place {
 pub struct Stretch {
     /// The place to look at now.
     pub place: Place,
-    /// How many slots are still to be looked at; then come those up to the next free slot.
+    /// How many slots are still to be looked at.
     left: usize,
+    /// How many may follow, up to the next free one.
+    overhang: usize,
     /// The hash at which the next stretch begins; `None` when this is the last.
     pub next: Option<u32>,
 }
@@ -165,10 +167,13 @@ impl<S: Slot> Table<S> {
         let home = self.segments.get(segment)?;
         let slot = home.home(from);
         let left = slots.clamp(1, home.capacity() - slot);
+        let overhang = home.capacity() - left;
+        let next = home.first_hash(slot + left);
         Some(Stretch {
             place: Place { segment, slot },
             left,
-            next: home.first_hash(slot + left),
+            overhang,
+            next,
         })
     }
 
@@ -180,12 +185,15 @@ impl<S: Slot> Table<S> {
             }
             self.advance(stretch);
         }
-        true
+        stretch.left + stretch.overhang > 0
     }
 
     /// Moves on to the stretch's next slot.
     pub fn advance(&self, stretch: &mut Stretch) {
-        stretch.left = stretch.left.saturating_sub(1);
+        match stretch.left.checked_sub(1) {
+            Some(left) => stretch.left = left,
+            None => stretch.overhang = stretch.overhang.saturating_sub(1),
+        }
         stretch.place.slot = self.segments[stretch.place.segment].next(stretch.place.slot);
     }
 
