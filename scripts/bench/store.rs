@@ -54,6 +54,8 @@ const SEED: [u64; 2] = [0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210];
 
 fn main() -> ExitCode {
     if let Ok(name) = env::var("STORE_SCENARIO") {
+        // What stays allocated must not lie behind what goes.
+        println!("  {} KB resident at first", resident_bytes() / 1024);
         SCENARIOS
             .iter()
             .filter(|(own, ..)| *own == name)
@@ -182,8 +184,9 @@ fn even(torrents: u32, peers: u32, family: Family) {
             );
         }
     }
-    println!("  {:.0} ns per new peer", nanos(begin, torrents * peers));
+    let spent = nanos(begin, torrents * peers);
     bench.report();
+    println!("  {spent:.0} ns per new peer");
     bench.expire();
 }
 

@@ -159,22 +159,17 @@ fn expire<P: Peer>(
     budget: &mut usize,
     mut gone: impl FnMut(u32, Family),
 ) -> Option<u32> {
-    let mut stretch = table.stretch(from, SLOTS_PER_STEP)?;
-    let mut taken = 0;
-    while table.find_next(&mut stretch) {
-        if moment.is_stale(table.at(stretch.place).state()) {
-            gone(table.take(keys, stretch.place).state(), P::FAMILY);
-            taken += 1;
-        } else {
-            table.advance(&mut stretch);
+    let stretch = table.stretch(from, SLOTS_PER_STEP)?;
+    let dropped = table.retain(keys, stretch, |peer| {
+        let stays = !moment.is_stale(peer.state());
+        if !stays {
+            gone(peer.state(), P::FAMILY);
         }
-    }
-    if taken > 0 {
-        table.settle(keys, stretch.place);
-    }
-    *budget = budget.saturating_sub(SLOTS_PER_STEP * P::WORDS / 2 + taken * COST_OF_REMOVAL);
+        stays
+    });
+    *budget = budget.saturating_sub(SLOTS_PER_STEP * P::WORDS / 2 + dropped * COST_OF_REMOVAL);
     stretch.next
 }
 
 /// What taking out a peer costs, in IPv4 slots looked at.
-const COST_OF_REMOVAL: usize = 16;
+const COST_OF_REMOVAL: usize = 4;

@@ -144,6 +144,38 @@ impl<S: Slot> Segment<S> {
         taken
     }
 
+    /// Looks at `count` slots and those up to the next free one, and drops what is not to be
+    /// kept. Returns how many that were. What stays moves back as far as it may, in one go: to
+    /// take out one by one would move it again and again.
+    pub fn retain(
+        &mut self,
+        keys: &Keys,
+        mut slot: usize,
+        mut count: usize,
+        mut keep: impl FnMut(&S) -> bool,
+    ) -> u32 {
+        let len = self.len;
+        // Nothing has to move before the first gap.
+        let mut has_gap = false;
+        while count > 0 || !self.slots[slot].is_empty() {
+            let here = self.slots[slot];
+            if here.is_empty() {
+                has_gap = false;
+            } else if !keep(&here) {
+                has_gap = true;
+                self.slots[slot] = S::EMPTY;
+                self.len -= 1;
+            } else if has_gap {
+                self.slots[slot] = S::EMPTY;
+                self.len -= 1;
+                self.put(here.hash(keys), here);
+            }
+            count = count.saturating_sub(1);
+            slot = self.next(slot);
+        }
+        len - self.len
+    }
+
     fn distance(&self, from: usize, to: usize) -> usize {
         if to >= from {
             to - from
