@@ -62,6 +62,16 @@ impl<S: Slot> Segment<S> {
         self.capacity() > 8 && self.len() < self.capacity() / 8 * 5
     }
 
+    /// Whether some part of it is much fuller than others, as when half of it was swept since many
+    /// peers fell silent. In less room the fuller part would make a single heap.
+    pub fn is_skewed(&self, keys: &Keys) -> bool {
+        let mut parts = [0; 8];
+        for slot in self.slots.iter().filter(|slot| !slot.is_empty()) {
+            parts[(slot.hash(keys) << self.depth >> 29) as usize] += 1;
+        }
+        parts.iter().any(|&part| part > self.len() * 3 / 16 + 16)
+    }
+
     /// What lies in a slot, [`Slot::EMPTY`] included.
     pub fn at(&self, slot: usize) -> &S {
         &self.slots[slot]

@@ -130,21 +130,23 @@ impl<S: Slot> Table<S> {
         }
     }
 
-    /// Takes a slot out, and gives memory back where that is due.
+    /// Takes a slot out. Memory is given back by the last, and else by [`Table::retain`].
     pub fn remove(&mut self, keys: &Keys, place: Place) -> S {
         self.len -= 1;
         let taken = self.segments[place.segment].take(keys, place.slot);
-        self.settle(keys, place.segment);
+        if self.len == 0 {
+            *self = Table::new();
+        }
         taken
     }
 
-    /// Keeps of a stretch what `keep` says, and gives memory back where that is due. Returns how
-    /// many slots were dropped.
+    /// Keeps of a stretch what `keep` says, and gives memory back at the end of a segment, where
+    /// all of it has been seen. Returns how many slots were dropped.
     pub fn retain(&mut self, keys: &Keys, stretch: Stretch, keep: impl FnMut(&S) -> bool) -> usize {
         let Place { segment, slot } = stretch.place;
         let dropped = self.segments[segment].retain(keys, slot, stretch.left, keep);
         self.len -= dropped;
-        if dropped > 0 {
+        if slot + stretch.left == self.segments[segment].capacity() {
             self.settle(keys, segment);
         }
         dropped as usize
@@ -218,11 +220,12 @@ impl<S: Slot> Table<S> {
             *self = Table::new();
             return;
         }
-        while let Some(buddy) = self.buddy(segment) {
+        while let Some(buddy) = self.buddy(keys, segment) {
             segment = self.merge(keys, segment, buddy);
         }
-        if self.segments[segment].is_sparse() {
-            self.resize(keys, segment, self.segments[segment].len());
+        let sparse = &self.segments[segment];
+        if sparse.is_sparse() && !sparse.is_skewed(keys) {
+            self.resize(keys, segment, sparse.len());
         }
     }
 
@@ -284,7 +287,7 @@ impl<S: Slot> Table<S> {
     }
 
     /// The other half of what was split last, if the two are better off as one.
-    fn buddy(&self, segment: usize) -> Option<usize> {
+    fn buddy(&self, keys: &Keys, segment: usize) -> Option<usize> {
         let one = &self.segments[segment];
         let bit = if one.depth > 0 {
             1 << (32 - one.depth)
@@ -292,9 +295,12 @@ impl<S: Slot> Table<S> {
             return None;
         };
         let buddy = self.segment_of(one.prefix ^ bit);
-        let other = &self.segments[buddy];
-        let fit = (one.len() + other.len()) * 128 < Segment::<S>::SLOTS_MAX * S::ROOMY / 4 * 3;
-        (other.depth == one.depth && fit).then_some(buddy)
+        let two = &self.segments[buddy];
+        let both = one.len() + two.len();
+        let fit = two.depth == one.depth
+            && both * 128 < Segment::<S>::SLOTS_MAX * S::ROOMY / 4 * 3
+            && one.len().max(two.len()) <= both * 3 / 4 + 16;
+        (fit && !one.is_skewed(keys) && !two.is_skewed(keys)).then_some(buddy)
     }
 
     /// Makes one segment of two and says which.
@@ -383,7 +389,12 @@ mod tests {
         }
     }
 
-    fn check(table: &Table<Fat>, keys: &Keys, model: &BTreeMap<u32, u32>) {
+    fn check(table: &mut Table<Fat>, keys: &Keys, model: &BTreeMap<u32, u32>) {
+        let mut from = Some(0);
+        while let Some(stretch) = from.and_then(|hash| table.stretch(hash, 1000)) {
+            table.retain(keys, stretch, |_| true);
+            from = stretch.next;
+        }
         assert_eq!(table.len() as usize, model.len());
         let all: BTreeMap<_, _> = table.iter().map(|slot| (slot.key, slot.value)).collect();
         assert_eq!(&all, model);
@@ -439,7 +450,7 @@ mod tests {
                     }
                     if add { model.insert(key, slot.value) } else { model.remove(&key) };
                 }
-                check(&table, &keys, &model);
+                check(&mut table, &keys, &model);
             }
         }
 
@@ -465,7 +476,7 @@ mod tests {
             }
             assert!(met.iter().all(|&times| times > 0));
             let model = (0..count).filter(|key| key % gone != 0).map(|key| (key, 1)).collect();
-            check(&table, &keys, &model);
+            check(&mut table, &keys, &model);
         }
     }
 
