@@ -90,7 +90,7 @@ struct Bench {
     found: Peers,
     numwant: u16,
     calls: u32,
-    slow: HashMap<u32, Duration>,
+    slow: Vec<(u32, Duration)>,
     resident: usize,
 }
 
@@ -104,7 +104,7 @@ impl Bench {
             v6: Vec::with_capacity(18 * 200),
         };
         let shard = Shard::new(SEED, Limits::default(), 0);
-        let slow = HashMap::with_capacity(100_000);
+        let slow = Vec::new();
         Bench {
             shard,
             found,
@@ -136,7 +136,7 @@ impl Bench {
         let spent = begin.elapsed();
         self.calls += 1;
         if spent > SLOW {
-            self.slow.insert(self.calls, spent);
+            self.slow.push((self.calls, spent));
         }
         result
     }
@@ -175,27 +175,23 @@ impl Bench {
 
 /// Does the same a few times. A call is as slow as it was the quickest time: what was slow only
 /// once was the machine's doing.
-fn longest_pause(run: fn() -> HashMap<u32, Duration>) {
+fn longest_pause(run: fn() -> Vec<(u32, Duration)>) {
     let mut slow = run();
     for _ in 0..2 {
-        let again = run();
-        slow.retain(|call, spent| match again.get(call) {
-            Some(other) => {
-                *spent = (*spent).min(*other);
-                true
-            }
-            None => false,
-        });
+        let again: HashMap<_, _> = run().into_iter().collect();
+        slow.retain(|(call, _)| again.contains_key(call));
+        slow.iter_mut()
+            .for_each(|(call, spent)| *spent = (*spent).min(again[call]));
     }
-    let longest = slow.values().max().copied().unwrap_or(SLOW);
+    slow.sort_by_key(|&(_, spent)| spent);
     let over = slow
-        .values()
-        .filter(|spent| **spent > Duration::from_micros(500))
+        .iter()
+        .filter(|(_, spent)| *spent > Duration::from_micros(500))
         .count();
-    println!(
-        "  longest call: {:.0} µs; {over} took over 500 µs",
-        longest.as_secs_f64() * 1e6
-    );
+    for (call, spent) in slow.iter().rev().take(3) {
+        println!("  call {call} took {:.0} µs", spent.as_secs_f64() * 1e6);
+    }
+    println!("  {over} calls took over 500 µs");
 }
 
 fn idle() {
