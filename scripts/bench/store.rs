@@ -120,7 +120,7 @@ impl Bench {
             info_hash: info_hash(torrent),
             peer,
             event: Event::None,
-            seeder: peer.bytes()[3] % 3 == 0,
+            seeder: peer.bytes()[3].is_multiple_of(3),
             want: Want {
                 numwant: self.numwant,
                 both: false,
@@ -277,7 +277,8 @@ fn curve() {
             // Half of the peers in swarms of some 1000, the others in ever smaller ones.
             let random = mix(u64::from(number));
             let level = (random as u32 | 1 << 10).trailing_zeros();
-            (random >> 32) % (u64::from(goal) >> 10 << level).max(1) << 4 | u64::from(level)
+            let torrents = (u64::from(goal) >> 10 << level).max(1);
+            ((random >> 32) % torrents) << 4 | u64::from(level)
         };
         bench = Bench {
             shard: Shard::new(SEED, Limits::default(), 0),

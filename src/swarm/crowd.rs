@@ -56,6 +56,11 @@ impl Crowd {
         }
     }
 
+    /// Whether all peers can be moved elsewhere in one step.
+    pub fn is_small(&self) -> bool {
+        self.v4.is_small() && self.v6.is_small()
+    }
+
     /// Takes out, in steps, those who have been silent for too long, and shows them to `gone`.
     /// True when pass number `pass` is done with this crowd, false when the budget is used up.
     pub fn expire(
@@ -73,7 +78,7 @@ impl Crowd {
                 hash: 0,
             };
         }
-        while self.sweep.table < 4 && *budget > 0 {
+        while self.sweep.table < 4 {
             let from = self.sweep.hash;
             let (v4, v6) = (&mut self.v4, &mut self.v6);
             let next = match self.sweep.table {
@@ -84,6 +89,10 @@ impl Crowd {
             };
             self.sweep.hash = next.unwrap_or(0);
             self.sweep.table += u8::from(next.is_none());
+            // Only now, so that every call gets on.
+            if *budget == 0 {
+                break;
+            }
         }
         self.sweep.table == 4
     }
@@ -95,6 +104,10 @@ impl<P: Peer> Sets<P> {
             seeders: Table::new(),
             leechers: Table::new(),
         }
+    }
+
+    fn is_small(&self) -> bool {
+        self.seeders.is_small() && self.leechers.is_small()
     }
 
     /// Seeders and leechers.

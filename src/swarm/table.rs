@@ -83,6 +83,11 @@ impl<S: Slot> Table<S> {
         self.len
     }
 
+    /// Whether it is one segment at most.
+    pub fn is_small(&self) -> bool {
+        self.segments.len() <= 1
+    }
+
     /// The slot with the key of `key`.
     pub fn find(&self, hash: u32, key: &S) -> Option<Place> {
         self.find_by(hash, |slot| slot.is_same(key))
@@ -130,13 +135,11 @@ impl<S: Slot> Table<S> {
         }
     }
 
-    /// Takes a slot out. Memory is given back by the last, and else by [`Table::retain`].
+    /// Takes a slot out. Memory is given back by [`Table::retain`], but for the very last.
     pub fn remove(&mut self, keys: &Keys, place: Place) -> S {
         self.len -= 1;
         let taken = self.segments[place.segment].take(keys, place.slot);
-        if self.len == 0 {
-            *self = Table::new();
-        }
+        self.close();
         taken
     }
 
@@ -216,16 +219,20 @@ impl<S: Slot> Table<S> {
 
     /// Gives back what memory a segment no longer needs.
     fn settle(&mut self, keys: &Keys, mut segment: usize) {
-        if self.len == 0 {
-            *self = Table::new();
-            return;
-        }
         while let Some(buddy) = self.buddy(keys, segment) {
             segment = self.merge(keys, segment, buddy);
         }
         let sparse = &self.segments[segment];
         if sparse.is_sparse() && !sparse.is_skewed(keys) {
             self.resize(keys, segment, sparse.len());
+        }
+        self.close();
+    }
+
+    /// Gives back all memory if nothing is in use and it is one step to do so.
+    fn close(&mut self) {
+        if self.len == 0 && self.is_small() {
+            *self = Table::new();
         }
     }
 
@@ -455,7 +462,12 @@ mod tests {
         }
 
         #[test]
-        fn stretches_meet_everything(seed: u64, count in 1..4000_u32, slots in 1..700_usize, gone in 1..5_u32) {
+        fn stretches_meet_everything(
+            seed: u64,
+            count in 1..4000_u32,
+            slots in 1..700_usize,
+            gone in 1..5_u32,
+        ) {
             let keys = Keys::new(seed);
             let mut table = Table::new();
             for key in 0..count {
