@@ -56,6 +56,11 @@ impl Crowd {
         }
     }
 
+    /// Whether all peers can be moved elsewhere in one step.
+    pub fn is_small(&self) -> bool {
+        self.v4.is_small() && self.v6.is_small()
+    }
+
     /// Takes out, in steps, those who have been silent for too long, and shows them to `gone`.
     /// True when pass number `pass` is done with this crowd, false when the budget is used up.
     pub fn expire(
@@ -73,7 +78,7 @@ impl Crowd {
                 hash: 0,
             };
         }
-        while self.sweep.table < 4 && *budget > 0 {
+        while self.sweep.table < 4 {
             let from = self.sweep.hash;
             let (v4, v6) = (&mut self.v4, &mut self.v6);
             let next = match self.sweep.table {
@@ -84,6 +89,10 @@ impl Crowd {
             };
             self.sweep.hash = next.unwrap_or(0);
             self.sweep.table += u8::from(next.is_none());
+            // Only now, so that every call gets on.
+            if *budget == 0 {
+                break;
+            }
         }
         self.sweep.table == 4
     }
@@ -95,6 +104,10 @@ impl<P: Peer> Sets<P> {
             seeders: Table::new(),
             leechers: Table::new(),
         }
+    }
+
+    fn is_small(&self) -> bool {
+        self.seeders.is_small() && self.leechers.is_small()
     }
 
     /// Seeders and leechers.
@@ -159,22 +172,17 @@ fn expire<P: Peer>(
     budget: &mut usize,
     mut gone: impl FnMut(u32, Family),
 ) -> Option<u32> {
-    let mut stretch = table.stretch(from, SLOTS_PER_STEP)?;
-    let mut taken = 0;
-    while table.find_next(&mut stretch) {
-        if moment.is_stale(table.at(stretch.place).state()) {
-            gone(table.take(keys, stretch.place).state(), P::FAMILY);
-            taken += 1;
-        } else {
-            table.advance(&mut stretch);
+    let stretch = table.stretch(from, SLOTS_PER_STEP)?;
+    let dropped = table.retain(keys, stretch, |peer| {
+        let stays = !moment.is_stale(peer.state());
+        if !stays {
+            gone(peer.state(), P::FAMILY);
         }
-    }
-    if taken > 0 {
-        table.settle(keys, stretch.place);
-    }
-    *budget = budget.saturating_sub(SLOTS_PER_STEP * P::WORDS / 2 + taken * COST_OF_REMOVAL);
+        stays
+    });
+    *budget = budget.saturating_sub(SLOTS_PER_STEP * P::WORDS / 2 + dropped * COST_OF_REMOVAL);
     stretch.next
 }
 
 /// What taking out a peer costs, in IPv4 slots looked at.
-const COST_OF_REMOVAL: usize = 16;
+const COST_OF_REMOVAL: usize = 4;

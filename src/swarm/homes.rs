@@ -147,7 +147,9 @@ impl Store {
 
     fn refit_crowd(&mut self, known: Known, number: usize, now: Seconds) {
         let lens = self.crowds[number].lens();
-        if lens.words() > CROWD_WORDS_MIN || lens.class().is_none() {
+        let is_few = lens.words() < CROWD_WORDS_MIN && lens.class().is_some();
+        // Tables that many have just left at once are for the sweep to shrink first.
+        if !is_few || !self.crowds[number].is_small() {
             return;
         }
         let crowd = self.crowds.swap_remove(number);

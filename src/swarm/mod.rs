@@ -25,6 +25,8 @@ mod crowd;
 mod dice;
 mod hash;
 mod homes;
+#[cfg(test)]
+mod model;
 mod peer;
 mod pool;
 mod sample;
@@ -56,7 +58,7 @@ const SWEEP_BUDGET: usize = 50_000;
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A peer silent for so long is gone, within the 128th part of it.
+    /// A peer silent for so long is gone, a 64th part later at most.
     pub peer_secs_max: Seconds,
     /// A torrent without peers is remembered for so long if it was ever completed.
     pub memory_secs_max: Seconds,

@@ -23,6 +23,7 @@ const SIZES: [u16; CLASSES] = sizes();
 /// A slab has as many words at most, and half as many at least.
 const SLAB_WORDS: usize = 128 << 10 >> 2;
 const NUMBER_BITS: u32 = 25;
+const _: () = assert!(CLASSES <= 1 << (32 - NUMBER_BITS));
 
 /// All blocks.
 #[derive(Default)]
@@ -208,7 +209,6 @@ mod tests {
     #[test]
     fn sizes_rise_and_fit_handles() {
         assert!(SIZES.is_sorted() && SIZES.windows(2).all(|pair| pair[0] != pair[1]));
-        assert!(CLASSES <= 1 << (32 - NUMBER_BITS));
         for words in 1..usize::from(WORDS_MAX) {
             let class = Pool::class_for(words).unwrap_or(CLASSES);
             assert!(Pool::room(class) >= words);

@@ -62,6 +62,16 @@ impl<S: Slot> Segment<S> {
         self.capacity() > 8 && self.len() < self.capacity() / 8 * 5
     }
 
+    /// Whether some part of it is much fuller than others, as when half of it was swept since many
+    /// peers fell silent. In less room the fuller part would make a single heap.
+    pub fn is_skewed(&self, keys: &Keys) -> bool {
+        let mut parts = [0; 8];
+        for slot in self.slots.iter().filter(|slot| !slot.is_empty()) {
+            parts[(slot.hash(keys) << self.depth >> 29) as usize] += 1;
+        }
+        parts.iter().any(|&part| part > self.len() * 3 / 16 + 16)
+    }
+
     /// What lies in a slot, [`Slot::EMPTY`] included.
     pub fn at(&self, slot: usize) -> &S {
         &self.slots[slot]
@@ -142,6 +152,38 @@ impl<S: Slot> Segment<S> {
         self.slots[gap] = S::EMPTY;
         self.len -= 1;
         taken
+    }
+
+    /// Looks at `count` slots and those up to the next free one, and drops what is not to be
+    /// kept. Returns how many that were. What stays moves back as far as it may, in one go: to
+    /// take out one by one would move it again and again.
+    pub fn retain(
+        &mut self,
+        keys: &Keys,
+        mut slot: usize,
+        mut count: usize,
+        mut keep: impl FnMut(&S) -> bool,
+    ) -> u32 {
+        let len = self.len;
+        // Nothing has to move before the first gap.
+        let mut has_gap = false;
+        while count > 0 || !self.slots[slot].is_empty() {
+            let here = self.slots[slot];
+            if here.is_empty() {
+                has_gap = false;
+            } else if !keep(&here) {
+                has_gap = true;
+                self.slots[slot] = S::EMPTY;
+                self.len -= 1;
+            } else if has_gap {
+                self.slots[slot] = S::EMPTY;
+                self.len -= 1;
+                self.put(here.hash(keys), here);
+            }
+            count = count.saturating_sub(1);
+            slot = self.next(slot);
+        }
+        len - self.len
     }
 
     fn distance(&self, from: usize, to: usize) -> usize {

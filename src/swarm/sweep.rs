@@ -44,34 +44,37 @@ impl Store {
     /// hash to go on at, or [`END`].
     pub fn sweep(&mut self, mut from: u64, to: u64, broom: &mut Broom) -> u64 {
         while broom.budget > 0 && from < to {
-            let Some(mut stretch) = self.torrents.stretch(from as u32, SLOTS_PER_STEP) else {
+            let Some(stretch) = self.torrents.stretch(from as u32, SLOTS_PER_STEP) else {
                 return END;
             };
             broom.budget = broom.budget.saturating_sub(SLOTS_PER_STEP);
-            let mut went = false;
-            while self.torrents.find_next(&mut stretch) {
-                let torrent = self.torrents.at(stretch.place);
-                let known = Known {
-                    place: stretch.place,
-                    hash: torrent.hash(&self.keys),
-                };
-                match self.expire(known, broom) {
-                    Fate::Stays => self.torrents.advance(&mut stretch),
-                    Fate::Goes => {
-                        self.torrents.take(&self.keys, stretch.place);
-                        self.totals.torrents -= 1;
-                        went = true;
-                    }
+            let mut next = stretch.next.map_or(END, u64::from);
+            let (mut walk, mut goes) = (stretch, false);
+            while self.torrents.find_next(&mut walk) {
+                let hash = self.torrents.at(walk.place).hash(&self.keys);
+                match self.expire(
+                    Known {
+                        place: walk.place,
+                        hash,
+                    },
+                    broom,
+                ) {
+                    Fate::Stays => {}
+                    Fate::Goes => goes = true,
                     Fate::Unfinished => {
-                        stretch.next = Some(known.hash);
+                        next = u64::from(hash);
                         break;
                     }
                 }
+                self.torrents.advance(&mut walk);
             }
-            if went {
-                self.torrents.settle(&self.keys, stretch.place);
+            if goes {
+                let forget = broom.forget;
+                let stays = |torrent: &Torrent| !torrent.is_forgotten(forget);
+                let dropped = self.torrents.retain(&self.keys, stretch, stays);
+                self.totals.torrents -= dropped as u32;
             }
-            from = stretch.next.map_or(END, u64::from);
+            from = next;
         }
         from
     }
@@ -138,7 +141,7 @@ impl Store {
                 }
                 self.refit(known, broom.now)
             }
-            Shape::Memory(since) => since >= broom.forget,
+            Shape::Memory(_) => !self.torrents.at(known.place).is_forgotten(broom.forget),
         };
         broom.budget = broom.budget.saturating_sub(COST_OF_TORRENT);
         if !stays || peers > self.totals.seeders + self.totals.leechers {

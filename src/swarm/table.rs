@@ -59,8 +59,10 @@ pub struct Place {
 pub struct Stretch {
     /// The place to look at now.
     pub place: Place,
-    /// How many slots are still to be looked at; then come those up to the next free slot.
+    /// How many slots are still to be looked at.
     left: usize,
+    /// How many may follow, up to the next free one.
+    overhang: usize,
     /// The hash at which the next stretch begins; `None` when this is the last.
     pub next: Option<u32>,
 }
@@ -79,6 +81,11 @@ impl<S: Slot> Table<S> {
     /// Slots in use.
     pub fn len(&self) -> u32 {
         self.len
+    }
+
+    /// Whether it is one segment at most.
+    pub fn is_small(&self) -> bool {
+        self.segments.len() <= 1
     }
 
     /// The slot with the key of `key`.
@@ -128,33 +135,24 @@ impl<S: Slot> Table<S> {
         }
     }
 
-    /// Takes a slot out, and gives memory back where that is due.
+    /// Takes a slot out. Memory is given back by [`Table::retain`], but for the very last.
     pub fn remove(&mut self, keys: &Keys, place: Place) -> S {
-        let taken = self.take(keys, place);
-        self.settle(keys, place);
+        self.len -= 1;
+        let taken = self.segments[place.segment].take(keys, place.slot);
+        self.close();
         taken
     }
 
-    /// Takes a slot out and leaves the memory as it is until [`Table::settle`]; what comes next
-    /// in a stretch has then moved to this place.
-    pub fn take(&mut self, keys: &Keys, place: Place) -> S {
-        self.len -= 1;
-        self.segments[place.segment].take(keys, place.slot)
-    }
-
-    /// Gives back what memory the segment of this place no longer needs.
-    pub fn settle(&mut self, keys: &Keys, place: Place) {
-        if self.len == 0 {
-            *self = Table::new();
-            return;
+    /// Keeps of a stretch what `keep` says, and gives memory back at the end of a segment, where
+    /// all of it has been seen. Returns how many slots were dropped.
+    pub fn retain(&mut self, keys: &Keys, stretch: Stretch, keep: impl FnMut(&S) -> bool) -> usize {
+        let Place { segment, slot } = stretch.place;
+        let dropped = self.segments[segment].retain(keys, slot, stretch.left, keep);
+        self.len -= dropped;
+        if slot + stretch.left == self.segments[segment].capacity() {
+            self.settle(keys, segment);
         }
-        let mut segment = place.segment;
-        while let Some(buddy) = self.buddy(segment) {
-            segment = self.merge(keys, segment, buddy);
-        }
-        if self.segments[segment].is_sparse() {
-            self.resize(keys, segment, self.segments[segment].len());
-        }
+        dropped as usize
     }
 
     /// The stretch that begins with the hash `from` and has about `slots` slots. Stretches that
@@ -165,10 +163,13 @@ impl<S: Slot> Table<S> {
         let home = self.segments.get(segment)?;
         let slot = home.home(from);
         let left = slots.clamp(1, home.capacity() - slot);
+        let overhang = home.capacity() - left;
+        let next = home.first_hash(slot + left);
         Some(Stretch {
             place: Place { segment, slot },
             left,
-            next: home.first_hash(slot + left),
+            overhang,
+            next,
         })
     }
 
@@ -180,12 +181,15 @@ impl<S: Slot> Table<S> {
             }
             self.advance(stretch);
         }
-        true
+        stretch.left + stretch.overhang > 0
     }
 
     /// Moves on to the stretch's next slot.
     pub fn advance(&self, stretch: &mut Stretch) {
-        stretch.left = stretch.left.saturating_sub(1);
+        match stretch.left.checked_sub(1) {
+            Some(left) => stretch.left = left,
+            None => stretch.overhang = stretch.overhang.saturating_sub(1),
+        }
         stretch.place.slot = self.segments[stretch.place.segment].next(stretch.place.slot);
     }
 
@@ -210,6 +214,25 @@ impl<S: Slot> Table<S> {
         Place {
             segment: self.segment_of(segment.first_hash(segment.capacity()).unwrap_or(0)),
             slot: 0,
+        }
+    }
+
+    /// Gives back what memory a segment no longer needs.
+    fn settle(&mut self, keys: &Keys, mut segment: usize) {
+        while let Some(buddy) = self.buddy(keys, segment) {
+            segment = self.merge(keys, segment, buddy);
+        }
+        let sparse = &self.segments[segment];
+        if sparse.is_sparse() && !sparse.is_skewed(keys) {
+            self.resize(keys, segment, sparse.len());
+        }
+        self.close();
+    }
+
+    /// Gives back all memory if nothing is in use and it is one step to do so.
+    fn close(&mut self) {
+        if self.len == 0 && self.is_small() {
+            *self = Table::new();
         }
     }
 
@@ -271,7 +294,7 @@ impl<S: Slot> Table<S> {
     }
 
     /// The other half of what was split last, if the two are better off as one.
-    fn buddy(&self, segment: usize) -> Option<usize> {
+    fn buddy(&self, keys: &Keys, segment: usize) -> Option<usize> {
         let one = &self.segments[segment];
         let bit = if one.depth > 0 {
             1 << (32 - one.depth)
@@ -279,9 +302,12 @@ impl<S: Slot> Table<S> {
             return None;
         };
         let buddy = self.segment_of(one.prefix ^ bit);
-        let other = &self.segments[buddy];
-        let fit = (one.len() + other.len()) * 128 < Segment::<S>::SLOTS_MAX * S::ROOMY / 4 * 3;
-        (other.depth == one.depth && fit).then_some(buddy)
+        let two = &self.segments[buddy];
+        let both = one.len() + two.len();
+        let fit = two.depth == one.depth
+            && both * 128 < Segment::<S>::SLOTS_MAX * S::ROOMY / 4 * 3
+            && one.len().max(two.len()) <= both * 3 / 4 + 16;
+        (fit && !one.is_skewed(keys) && !two.is_skewed(keys)).then_some(buddy)
     }
 
     /// Makes one segment of two and says which.
@@ -370,7 +396,12 @@ mod tests {
         }
     }
 
-    fn check(table: &Table<Fat>, keys: &Keys, model: &BTreeMap<u32, u32>) {
+    fn check(table: &mut Table<Fat>, keys: &Keys, model: &BTreeMap<u32, u32>) {
+        let mut from = Some(0);
+        while let Some(stretch) = from.and_then(|hash| table.stretch(hash, 1000)) {
+            table.retain(keys, stretch, |_| true);
+            from = stretch.next;
+        }
         assert_eq!(table.len() as usize, model.len());
         let all: BTreeMap<_, _> = table.iter().map(|slot| (slot.key, slot.value)).collect();
         assert_eq!(&all, model);
@@ -426,12 +457,17 @@ mod tests {
                     }
                     if add { model.insert(key, slot.value) } else { model.remove(&key) };
                 }
-                check(&table, &keys, &model);
+                check(&mut table, &keys, &model);
             }
         }
 
         #[test]
-        fn stretches_meet_everything(seed: u64, count in 1..4000_u32, slots in 1..700_usize) {
+        fn stretches_meet_everything(
+            seed: u64,
+            count in 1..4000_u32,
+            slots in 1..700_usize,
+            gone in 1..5_u32,
+        ) {
             let keys = Keys::new(seed);
             let mut table = Table::new();
             for key in 0..count {
@@ -441,21 +477,18 @@ mod tests {
             // Take every other one out on the way.
             let (mut from, mut met) = (Some(0), vec![0; count as usize]);
             while let Some(hash) = from {
-                let Some(mut stretch) = table.stretch(hash, slots) else { break };
-                while table.find_next(&mut stretch) {
-                    let key = table.at(stretch.place).key;
-                    met[key as usize] += 1;
-                    if key % 2 == 0 {
-                        table.take(&keys, stretch.place);
-                    } else {
-                        table.advance(&mut stretch);
-                    }
+                let Some(stretch) = table.stretch(hash, slots) else { break };
+                let mut walk = stretch;
+                while table.find_next(&mut walk) {
+                    met[table.at(walk.place).key as usize] += 1;
+                    table.advance(&mut walk);
                 }
-                table.settle(&keys, stretch.place);
+                table.retain(&keys, stretch, |slot| slot.key % gone != 0);
                 from = stretch.next;
             }
             assert!(met.iter().all(|&times| times > 0));
-            assert_eq!(table.len(), count / 2);
+            let model = (0..count).filter(|key| key % gone != 0).map(|key| (key, 1)).collect();
+            check(&mut table, &keys, &model);
         }
     }
 

@@ -90,6 +90,11 @@ impl Torrent {
         }
     }
 
+    /// Whether it has no peers and nothing to remember, or did not have since before `forget`.
+    pub fn is_forgotten(&self, forget: Seconds) -> bool {
+        matches!(self.shape(), Shape::Memory(since) if self.completed == 0 || since < forget)
+    }
+
     /// Says where its peers are.
     pub fn set_shape(&mut self, shape: Shape) {
         self.body = match shape {
