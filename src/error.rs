@@ -43,7 +43,11 @@ pub struct Fatal {
 impl Fatal {
     /// Says what is wrong, and where.
     pub fn new(exit: Exit, at: impl Into<String>, what: impl Into<String>) -> Fatal {
-        Fatal { exit, at: at.into(), what: what.into() }
+        Fatal {
+            exit,
+            at: at.into(),
+            what: what.into(),
+        }
     }
 }
 

@@ -252,6 +252,7 @@ pub enum Reply<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -259,7 +260,10 @@ mod tests {
     fn mapped_addresses_are_ipv4() {
         let peer = PeerAddr::new("::ffff:10.0.0.1".parse().unwrap(), 6881);
         assert_eq!(peer, PeerAddr::V4([10, 0, 0, 1, 0x1a, 0xe1]));
-        assert_eq!((peer.ip(), peer.port()), ("10.0.0.1".parse().unwrap(), 6881));
+        assert_eq!(
+            (peer.ip(), peer.port()),
+            ("10.0.0.1".parse().unwrap(), 6881)
+        );
     }
 
     #[test]
