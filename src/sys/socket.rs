@@ -9,6 +9,9 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 /// Connections the kernel keeps for us until they are accepted; it caps this at `somaxconn`.
 const BACKLOG: i32 = 4096;
 
+/// How long a connection may stay silent before it is accepted without a request.
+const DEFER_SECS: libc::c_int = 1;
+
 /// What a listening address speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -59,7 +62,7 @@ pub fn udp(addr: SocketAddr) -> io::Result<UdpSocket> {
             SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_PKTINFO),
             SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO),
         };
-        switch_on(&socket, level, option)?;
+        set(&socket, level, option, 1)?;
     }
     socket.bind(&addr.into())?;
     Ok(socket.into())
@@ -77,6 +80,9 @@ pub fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_port(true)?;
     // Set here, inherited by every connection: an answer is one write, and it shall leave at once.
     socket.set_tcp_nodelay(true)?;
+    // Most connections bring a request and go: with it already there, they are accepted, served
+    // and closed in one go. Those that stay silent come all the same, this much later.
+    set(&socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, DEFER_SECS)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -96,16 +102,20 @@ pub fn is_family_unknown(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
-fn switch_on(socket: &Socket, level: libc::c_int, option: libc::c_int) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the pointer and length describe `on`, which outlives the call.
+fn set(
+    socket: &Socket,
+    level: libc::c_int,
+    option: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    // SAFETY: the pointer and length describe `value`, which outlives the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             level,
             option,
-            (&raw const on).cast(),
-            size_of_val(&on) as libc::socklen_t,
+            (&raw const value).cast(),
+            size_of_val(&value) as libc::socklen_t,
         )
     };
     if result == 0 {
