@@ -1,4 +1,51 @@
-//! trackerd, a BitTorrent tracker.
+//! trackerd, a BitTorrent tracker: UDP and HTTP, IPv4 and IPv6, from routers to the largest public
+//! instances.
+//!
+//! # One corridor
+//!
+//! Every request, whatever its protocol, makes the same steps:
+//!
+//! ```text
+//!                 ┌──────────── net ───────────────────────────────────────────┐
+//!  kernel ─ sys ─▶│ worker: poll → UDP batch / TCP connection                  │─▶ sys ─ kernel
+//!                 └──┬──────────────────────────────────────────────────────▲──┘
+//!                    │ bytes                                                │ bytes
+//!                    ▼                                                      │
+//!                  wire::parse ─▶ access ─▶ router ─▶ swarm (shard) ─▶ wire::emit
+//!                                 (gate)     │  ▲     pure store
+//!                                            ▼  │ letters: only when the shard is another
+//!                                      other workers          worker's
+//! ```
+//!
+//! There are N workers, each a thread with its own sockets on every address (SO_REUSEPORT), its
+//! own poll, its own shard of the torrents. The owner of an info-hash is a keyed sum of its first
+//! word, which the kernel does as well ([`sys::steer`]), so that datagrams come to the worker that
+//! owns their torrent. What comes to another one, as HTTP mostly does, crosses by letter
+//! ([`router`]). One worker writes no letters at all. The main thread stays off the road: it
+//! brings the workers up and down, and heeds signals.
+//!
+//! # The rooms, and whom they may name
+//!
+//! | room | what it is | may name |
+//! | --- | --- | --- |
+//! | [`types`], [`error`] | the vocabulary; why a start fails | |
+//! | [`sys`] | the kernel: the only `unsafe` | types |
+//! | [`wire`] | bytes ⇄ words, both ways, no state | types |
+//! | [`swarm`] | the store: a pure function of requests, time and seed | types |
+//! | [`access`] | who may speak, about what | types |
+//! | [`stats`] | counting | types |
+//! | [`config`] | what the operator said | types, error |
+//! | [`router`] | words → owner shard → words | types, swarm |
+//! | [`net`] | sockets and the loop | all |
+//!
+//! `tests/tidy.rs` executes this table. Further ideas that carry the house: a peer is its 6 or 18
+//! wire bytes from store to socket; the return address travels with the job, as an opaque ticket;
+//! the clock is read once a turn and handed down as `now`; counters are plain integers of one
+//! worker, collected by letter when somebody asks; the settings are one table.
+//!
+//! # Features
+//!
+//! `router` is the small build; the default is everything, which at present is the same.
 
 pub mod access;
 pub mod config;

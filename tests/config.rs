@@ -236,7 +236,7 @@ my.conf => is no option; a configuration file needs -f before it
             (message, Exit::Usage),
             "{line}"
         );
-        assert_eq!(fatal.at, option.trim_end_matches('='));
+        assert_eq!(fatal.at.trim_matches('`'), option.trim_end_matches('='));
     }
 }
 

@@ -71,8 +71,26 @@ fn seeds() -> Vec<Vec<u8>> {
         })
         .collect();
     seeds.extend(queries);
+    seeds.extend(operators_words());
     seeds.retain(|bytes| bytes.len() < 2000);
     seeds
+}
+
+/// Settings as the sample has them, in a file and on a command line, and a list of info-hashes.
+fn operators_words() -> Vec<Vec<u8>> {
+    let sample = include_str!("../opentracker.conf.sample");
+    let settings = sample.lines().filter_map(|line| line.strip_prefix("# "));
+    let mut words = vec![format!(
+        "{}  # one\n# two\n{}\r\n",
+        "0a".repeat(20),
+        "FF".repeat(20)
+    )];
+    for setting in settings.filter(|setting| setting.contains('.')) {
+        words.push(format!("{setting}\n"));
+        words.push(format!("--{setting}"));
+    }
+    words.push("-i ::1 -p 80 -P 81 -A 10.0.0.0/8 -u nobody -d . -w list -t".to_owned());
+    words.into_iter().map(String::into_bytes).collect()
 }
 
 fn run(name: &str, target: fn(&[u8]), bytes: &[u8]) {

@@ -17,7 +17,7 @@ type Ticket = u32;
 enum Answer {
     Announce(Counts, Vec<PeerAddr>),
     Scrape(Vec<Scraped>),
-    Survey(Vec<usize>),
+    Survey(Vec<u32>),
     Busy,
 }
 
@@ -44,22 +44,22 @@ fn sorted(peers: &Peers) -> Vec<PeerAddr> {
 #[derive(Default)]
 struct Arrived(Vec<(Ticket, Answer)>);
 
-impl Lanes<Ticket, usize> for Arrived {
+impl Lanes<Ticket, u32> for Arrived {
     fn deliver(&mut self, ticket: Ticket, reply: Reply<'_>) {
         self.0.push((ticket, reply.into()));
     }
 
-    fn sheet(&mut self, totals: Totals) -> usize {
+    fn sheet(&mut self, totals: Totals) -> u32 {
         totals.torrents
     }
 
-    fn deliver_survey(&mut self, ticket: Ticket, sheets: &[usize]) {
+    fn deliver_survey(&mut self, ticket: Ticket, sheets: &[u32]) {
         self.0.push((ticket, Answer::Survey(sheets.to_vec())));
     }
 }
 
 struct Mesh {
-    routers: Vec<(Router<Ticket, usize>, Arrived)>,
+    routers: Vec<(Router<Ticket, u32>, Arrived)>,
     wakes: Arc<AtomicUsize>,
 }
 
@@ -74,14 +74,10 @@ impl Mesh {
                 }) as Wake
             })
             .collect();
-        let boxes: Vec<Mail<Letter<Ticket, usize>>> = Mail::boxes(&wake, letters_max);
+        let boxes: Vec<Mail<Letter<Ticket, u32>>> = Mail::boxes(&wake, letters_max);
         let owners = Owners::new(workers, 0x1234_5677);
-        let limits = Limits {
-            peer_secs_max: 2700,
-            ..Limits::default()
-        };
         let routers = boxes.into_iter().enumerate().map(|(me, mail)| {
-            let shard = Shard::new([me as u64, 7], limits, 0);
+            let shard = Shard::new([me as u64, 7], Limits::default(), 0);
             (Router::new(me, owners, shard, mail), Arrived::default())
         });
         Mesh {
@@ -234,7 +230,7 @@ fn every_torrent_has_one_owner() {
         panic!("not a survey")
     };
     assert_eq!(sheets.len(), 4);
-    assert_eq!(sheets.iter().sum::<usize>(), 400);
+    assert_eq!(sheets.iter().sum::<u32>(), 400);
     assert!(sheets.iter().all(|torrents| *torrents > 50), "{sheets:?}");
 }
 

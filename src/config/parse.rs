@@ -60,7 +60,7 @@ where
             Arg::Short(letter) => format!("-{letter}"),
             Arg::Long(name) => format!("--{name}"),
             Arg::Value(word) => {
-                let word = word.to_string_lossy();
+                let word = format!("`{}`", word.to_string_lossy());
                 return Err(usage(
                     &word,
                     "is no option; a configuration file needs -f before it",

@@ -135,11 +135,8 @@ pub fn run(
     shared: &Shared,
     wakes: &[Wake],
 ) -> io::Result<()> {
-    loop {
-        match signals.wait()? {
-            Signal::Reload => reload(config, shared),
-            Signal::Stop => break,
-        }
+    while signals.wait()? == Signal::Reload {
+        reload(config, shared);
     }
     shared.stop(wakes);
     Ok(())

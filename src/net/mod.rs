@@ -26,9 +26,8 @@ use crate::error::{Exit, Fatal};
 use crate::router::{self, LETTERS_MAX, Letter, Mail, Owners, Wake};
 use crate::stats::Sheet;
 use crate::swarm::{Limits, Shard};
-use crate::sys::clock;
-use crate::sys::process;
 use crate::sys::signal::{Signal, Signals};
+use crate::sys::{clock, memory, process};
 use bind::{Bound, Sockets};
 use control::Shared;
 use desk::{Desk, Terms};
@@ -60,6 +59,7 @@ const DESCRIPTORS_KEPT: usize = 32;
 /// # Errors
 /// When the start fails: an address in use, a user that doesn't exist, a list that can't be read.
 pub fn run(config: &Config) -> Result<(), Fatal> {
+    memory::give_back_early();
     // Before any thread starts: threads inherit which signals are taken out of their hands.
     let signals = Signals::open().map_err(os("signals"))?;
     let descriptors = process::raise_open_files().map_err(os("open files"))?;
@@ -147,6 +147,7 @@ impl Assembly<'_> {
         let cookie = Cookie::new(clock::entropy()?);
         let limits = Limits {
             peer_secs_max: self.config.peer_timeout,
+            ..Limits::default()
         };
         let mut workers = Vec::with_capacity(boxes.len());
         for (me, ((sockets, poll), mail)) in sockets.into_iter().zip(polls).zip(boxes).enumerate() {

@@ -17,6 +17,7 @@ use crate::router::Lanes;
 use crate::stats::Sheet;
 use crate::swarm::Totals;
 use crate::sys::clock::Clock;
+use crate::sys::memory;
 use crate::types::{Reply, Seconds};
 
 /// The token of the waker: somebody has posted a letter, or changed the rules.
@@ -34,6 +35,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long to sleep when a neighbour's inbox had no room for an answer.
 const RETRY: Duration = Duration::from_millis(1);
 
+/// Peers and torrents that may expire before the allocator is asked to tidy up, which takes it a
+/// few milliseconds for each 100 MB.
+const LITTER_MAX: u32 = 100_000;
+
 /// A worker, ready to run on a thread of its own.
 pub struct Worker {
     poll: Poll,
@@ -42,7 +47,12 @@ pub struct Worker {
     lanes: Desks,
     shared: Arc<Shared>,
     ticked: Seconds,
+    /// The version of the rules in force here.
     rules: usize,
+    /// Whether some expiry is due still.
+    sweeping: bool,
+    /// What has expired since memory was last given back, peers and torrents.
+    litter: u32,
 }
 
 /// The protocols of one worker, and what they answer with.
@@ -77,6 +87,8 @@ impl Worker {
             shared,
             ticked: 0,
             rules: 0,
+            sweeping: false,
+            litter: 0,
         })
     }
 
@@ -113,7 +125,17 @@ impl Worker {
             self.ticked = now;
             self.shared.refresh(&mut self.rules, &mut lanes.desk.gate);
             lanes.tcp.tick(&mut lanes.desk);
-            hurry |= router.sweep(now).more;
+            self.sweeping = true;
+        }
+        if self.sweeping {
+            let swept = router.sweep(now);
+            self.sweeping = swept.more;
+            hurry |= swept.more;
+            self.litter = self.litter.saturating_add(swept.peers + swept.torrents);
+        }
+        if self.litter > LITTER_MAX && !self.sweeping {
+            self.litter = 0;
+            memory::give_back_now();
         }
         lanes.survey(router);
         lanes.udp.flush(&mut lanes.desk);
@@ -176,10 +198,10 @@ impl Lanes<Ticket, Sheet> for Desks {
     fn sheet(&mut self, totals: Totals) -> Sheet {
         Sheet {
             counters: self.desk.counters.clone(),
-            torrents: totals.torrents as u64,
-            seeders: totals.seeders as u64,
-            leechers: totals.leechers as u64,
-            completed: 0,
+            torrents: totals.torrents.into(),
+            seeders: totals.seeders.into(),
+            leechers: totals.leechers.into(),
+            completed: totals.completed,
         }
     }
 

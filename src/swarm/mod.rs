@@ -1,67 +1,248 @@
-//! stand-in
-use crate::types::*;
-use std::collections::{BTreeMap, HashMap};
-#[derive(Clone, Copy, Debug, Default)]
+//! The store: who shares what, and since when.
+//!
+//! A [`Shard`] is a pure function of the requests so far, the time it is told and a seed. It
+//! promises that
+//! - every call is bounded: no request waits for a table to be rebuilt or a swarm to be aged,
+//!   whatever their sizes, and [`Shard::sweep`] and [`Shard::walk`] do a little at a time;
+//! - memory follows the peers, up and down, and is little more than the information itself;
+//! - strangers can't aim: where keys lie depends on the seed.
+//!
+//! It may not do IO, look at a clock, log, count requests, or know of other shards.
+//!
+//! ```text
+//!   mod ─ store ─┬─ torrent    32 bytes: name, completed, where the peers are
+//!                ├─ homes      one peer → a block → a crowd, and back
+//!                ├─ block      some peers in a row          ─ pool   blocks of many sizes
+//!                ├─ crowd      many peers in four tables    ─ table  ─ segment
+//!                ├─ sample     which peers an answer lists
+//!                └─ sweep      expiry, walks
+//!   peer   8 or 20 bytes       clock   ages in 13 bits       hash, dice   from the seed
+//! ```
+
+mod block;
+mod clock;
+mod crowd;
+mod dice;
+mod hash;
+mod homes;
+#[cfg(test)]
+mod model;
+mod peer;
+mod pool;
+mod sample;
+mod segment;
+mod store;
+mod sweep;
+mod table;
+#[cfg(test)]
+mod tests;
+mod torrent;
+
+use crate::types::{Announce, Counts, Event, InfoHash, PeerAddr, Peers, Seconds};
+
+use clock::{Clock, Moment};
+use dice::Dice;
+use hash::Keys;
+use peer::{COMPLETED, PAUSED, Peer, SEEDER, pack4, pack6};
+use sample::Question;
+use store::Store;
+pub use store::Totals;
+use sweep::{Broom, END};
+use torrent::Torrent;
+
+/// Passes of the sweep in a peer's life.
+const PASSES_PER_LIFE: Seconds = 4;
+/// The work of one call of [`Shard::sweep`], in slots of 8 bytes to look at: some 0.2 ms.
+const SWEEP_BUDGET: usize = 50_000;
+
+/// How long things are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// A peer silent for so long is gone, a 64th part later at most.
     pub peer_secs_max: Seconds,
+    /// A torrent without peers is remembered for so long if it was ever completed.
+    pub memory_secs_max: Seconds,
 }
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Totals {
-    pub torrents: usize,
-    pub seeders: usize,
-    pub leechers: usize,
+
+/// What opentracker does: 45 minutes, and 24 hours.
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            peer_secs_max: 45 * 60,
+            memory_secs_max: 24 * 60 * 60,
+        }
+    }
 }
-#[derive(Clone, Copy, Debug, Default)]
+
+/// One worker's part of all torrents.
+pub struct Shard {
+    limits: Limits,
+    clock: Clock,
+    dice: Dice,
+    store: Store,
+    sweep: Pass,
+}
+
+/// How far the sweep has got.
+struct Pass {
+    number: u32,
+    began: Seconds,
+    /// The hash to go on at, or [`END`].
+    at: u64,
+}
+
+/// What a call of [`Shard::sweep`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swept {
+    /// Peers that had been silent for too long.
+    pub peers: u32,
+    /// Torrents that went with them, or were remembered for long enough.
+    pub torrents: u32,
+    /// Whether there is more to do now: call again soon.
     pub more: bool,
 }
-pub struct Shard {
-    t: HashMap<InfoHash, (u32, BTreeMap<PeerAddr, bool>)>,
-}
+
+/// A place in a [`Shard::walk`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(u32);
+
 impl Shard {
-    pub fn new(_seed: [u64; 2], _l: Limits, _now: Seconds) -> Shard {
-        Shard { t: HashMap::new() }
+    /// An empty shard. `seed` must be secret and random wherever strangers may announce.
+    pub fn new(seed: [u64; 2], limits: Limits, now: Seconds) -> Shard {
+        Shard {
+            limits,
+            clock: Clock::new(limits.peer_secs_max, now),
+            dice: Dice::new(seed[1]),
+            store: Store::new(Keys::new(seed[0])),
+            sweep: Pass {
+                number: 1,
+                began: now,
+                at: 0,
+            },
+        }
     }
-    pub fn announce(&mut self, now: Seconds, a: &Announce, found: &mut Peers) -> Counts {
+
+    /// Applies an announce, and fills `found` with the sample of peers it asks for: never the
+    /// asker itself, nobody silent for too long, nobody twice, no seeders for a seeder or a paused
+    /// peer. For others seeders and leechers come in proportion, but at least a quarter of each.
+    /// Who stops gets no peers.
+    ///
+    /// Returns the counts of both families after the announce. A completion is counted once per
+    /// peer, as opentracker does: when it says so and has nothing left, and until it stops.
+    pub fn announce(&mut self, now: Seconds, announce: &Announce, found: &mut Peers) -> Counts {
         found.clear();
-        let t = self.t.entry(a.info_hash).or_default();
-        if a.event == Event::Stopped {
-            t.1.remove(&a.peer);
-        } else {
-            if a.event == Event::Completed {
-                t.0 += 1;
-            }
-            t.1.insert(a.peer, a.seeder);
-            for (p, _) in
-                t.1.iter()
-                    .filter(|p| *p.0 != a.peer)
-                    .take(a.want.numwant as usize)
-            {
-                match p {
-                    PeerAddr::V4(b) => found.v4.extend(b),
-                    PeerAddr::V6(b) => found.v6.extend(b),
-                }
-            }
+        let moment = self.clock.read(now);
+        let state = moment.stamp | flags(announce);
+        match announce.peer {
+            PeerAddr::V4(bytes) => self.hear(now, moment, announce, pack4(bytes, state), found),
+            PeerAddr::V6(bytes) => self.hear(now, moment, announce, pack6(bytes, state), found),
         }
-        self.scrape(now, &a.info_hash).unwrap_or_default()
     }
-    pub fn scrape(&mut self, _now: Seconds, h: &InfoHash) -> Option<Counts> {
-        self.t.get(h).map(|t| {
-            let s = t.1.values().filter(|s| **s).count() as u32;
-            Counts {
-                seeders: s,
-                leechers: t.1.len() as u32 - s,
-                completed: t.0,
-            }
-        })
+
+    /// The counts of a torrent, both families together; `None` if it is not known.
+    pub fn scrape(&mut self, now: Seconds, info_hash: &InfoHash) -> Option<Counts> {
+        let moment = self.clock.read(now);
+        let known = self.store.find_tidy(info_hash, moment, now)?;
+        Some(self.store.counts(self.store.torrent(known)))
     }
-    pub fn sweep(&mut self, _now: Seconds) -> Swept {
-        Swept::default()
+
+    /// Does the part of expiry that is due: a little each second, so that all peers are looked at
+    /// a few times in the life of one. One call takes well under a millisecond; after a pause, or
+    /// when very many are to go, it says that there is more.
+    pub fn sweep(&mut self, now: Seconds) -> Swept {
+        let moment = self.clock.read(now);
+        let before = self.store.totals;
+        let Pass { number, began, at } = self.sweep;
+        let pass_secs = (self.limits.peer_secs_max / PASSES_PER_LIFE).max(1);
+        let elapsed = now.saturating_sub(began);
+        let due = (END * u64::from(elapsed) / u64::from(pass_secs)).min(END);
+        let mut broom = Broom {
+            now,
+            moment,
+            pass: number,
+            budget: SWEEP_BUDGET,
+            forget: now.saturating_sub(self.limits.memory_secs_max),
+        };
+        self.sweep.at = self.store.sweep(at, due, &mut broom);
+        let more = self.sweep.at < due;
+        if due == END && !more {
+            self.sweep = Pass {
+                number: number.wrapping_add(1),
+                began: now,
+                at: 0,
+            };
+            self.clock.begin_pass();
+        }
+        let after = self.store.totals;
+        Swept {
+            peers: before.v4 + before.v6 - after.v4 - after.v6,
+            torrents: before.torrents - after.torrents,
+            more,
+        }
     }
+
+    /// Shows some torrents, about `step` at a time, and returns where to go on: `None` when all
+    /// have been shown. Begin with the default cursor. Each torrent that stays for the whole walk
+    /// is shown once, whatever happens in between.
+    pub fn walk(
+        &self,
+        cursor: Cursor,
+        step: usize,
+        mut show: impl FnMut(InfoHash, Counts),
+    ) -> Option<Cursor> {
+        let show = |torrent: &Torrent| show(torrent.info_hash(), self.store.counts(torrent));
+        self.store.walk(cursor.0, step, show).map(Cursor)
+    }
+
+    /// What the shard holds.
     pub fn totals(&self) -> Totals {
-        Totals {
-            torrents: self.t.len(),
-            ..Default::default()
+        self.store.totals
+    }
+
+    fn hear<P: Peer>(
+        &mut self,
+        now: Seconds,
+        moment: Moment,
+        announce: &Announce,
+        peer: P,
+        found: &mut Peers,
+    ) -> Counts {
+        let store = &mut self.store;
+        let known = store.find_tidy(&announce.info_hash, moment, now);
+        if announce.event == Event::Stopped {
+            let Some(known) = known else {
+                return Counts::default();
+            };
+            return store.remove(known, peer, now);
         }
+        let (known, before) = match known {
+            Some(known) => (known, store.put(known, peer, moment)),
+            None => (store.open(&announce.info_hash, peer), None),
+        };
+        let before = before.filter(|&state| !moment.is_stale(state)).unwrap_or(0);
+        if peer.state() & COMPLETED > before & COMPLETED {
+            store.count_completed(known);
+        }
+        if announce.want.numwant > 0 {
+            let seeders = peer.state() & (SEEDER | PAUSED) == 0;
+            let question = Question {
+                asker: &peer,
+                seeders,
+                want: announce.want,
+                moment,
+            };
+            store.draw(known, &question, &mut self.dice, found);
+        }
+        store.counts(store.torrent(known))
+    }
+}
+
+/// What an announce makes of a peer.
+fn flags(announce: &Announce) -> u32 {
+    match (announce.seeder, announce.event) {
+        (true, Event::Completed) => SEEDER | COMPLETED,
+        (true, _) => SEEDER,
+        (false, Event::Paused) => PAUSED,
+        (false, _) => 0,
     }
 }

@@ -50,18 +50,13 @@ impl Inbox {
     /// kernel reports of earlier replies (an ICMP "port unreachable") count as an empty batch.
     pub fn receive(&mut self, socket: &impl AsRawFd) -> usize {
         let batch = self.envelopes.ready_to_receive(&mut self.bytes);
-        // SAFETY: the headers point at buffers of ours that outlive the call; their number is the
-        // length of the slice; no time-out is given.
-        let received = unsafe {
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                batch.as_mut_ptr(),
-                batch.len() as libc::c_uint,
-                libc::MSG_DONTWAIT as _,
-                std::ptr::null_mut(),
-            )
+        self.received = loop {
+            match receive_some(socket.as_raw_fd(), batch) {
+                Ok(received) => break received,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break 0,
+            }
         };
-        self.received = usize::try_from(received).unwrap_or(0);
         self.received
     }
 
@@ -162,6 +157,21 @@ impl Outbox {
         }
         outcome
     }
+}
+
+fn receive_some(socket: RawFd, batch: &mut [libc::mmsghdr]) -> io::Result<usize> {
+    // SAFETY: the headers point at buffers that outlive the call; their number is the length of
+    // the slice; no time-out is given.
+    let received = unsafe {
+        libc::recvmmsg(
+            socket,
+            batch.as_mut_ptr(),
+            batch.len() as libc::c_uint,
+            libc::MSG_DONTWAIT as _,
+            std::ptr::null_mut(),
+        )
+    };
+    usize::try_from(received).map_err(|_| io::Error::last_os_error())
 }
 
 /// sendmmsg(2) as a raw system call: musl's function of that name is a loop of sendmsg.

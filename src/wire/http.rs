@@ -8,6 +8,7 @@
 //! for, raw bytes from 0x80 may stand in a target, and so may spaces before its `?`.
 
 use super::decimal;
+use super::scan::position;
 
 /// The longest head. A scrape of the 74 hashes that UDP allows, every byte percent-encoded, is
 /// 5.3 KB, and browsers and proxies add up to 8 KB of cookies and names; a slow sender costs no
@@ -493,10 +494,6 @@ fn has_control(bytes: &[u8]) -> bool {
     bytes.iter().fold(false, |found, &b| {
         found | (b < 0x20 && b != b'\t') | (b == 0x7f)
     })
-}
-
-fn position(byte: u8, bytes: &[u8]) -> Option<usize> {
-    bytes.iter().position(|&b| b == byte)
 }
 
 /// Whether the byte may stand in a method or a header's name.

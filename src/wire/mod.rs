@@ -13,6 +13,7 @@ pub mod compact;
 mod decimal;
 pub mod http;
 pub mod query;
+mod scan;
 pub mod udp;
 
 /// For all property tests of this room: the same cases every time, and no files left behind.

@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 
+use super::scan::position;
 use super::{decimal, http};
 use crate::types::{Event, InfoHash};
 
@@ -22,7 +23,7 @@ const IP_LEN_MAX: usize = 45;
 /// Splits a target into path and query; the query is `None` without a `?`. Spaces before the
 /// `?`, which [`http::Head::parse`] lets pass, belong to neither.
 pub fn split(target: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match target.iter().position(|&b| b == b'?') {
+    match position(b'?', target) {
         Some(at) => (target[..at].trim_ascii_end(), Some(&target[at + 1..])),
         None => (target, None),
     }
@@ -239,7 +240,7 @@ impl<'q> Iterator for Pairs<'q> {
                 .unwrap_or(self.0.len());
             let pair = &self.0[..len];
             self.0 = self.0.get(len + 1..).unwrap_or_default();
-            if let Some(at) = pair.iter().position(|&b| b == b'=') {
+            if let Some(at) = position(b'=', pair) {
                 return Some((&pair[..at], &pair[at + 1..]));
             }
         }
@@ -353,7 +354,7 @@ fn is(value: Option<&[u8]>, expected: &[u8]) -> Result<bool, Refusal> {
 /// The value without its percent-encoding, in `room` if it has any; `None` when that is too
 /// small.
 fn decoded<'b>(value: &'b [u8], room: &'b mut [u8]) -> Result<Option<&'b [u8]>, Refusal> {
-    if !value.contains(&b'%') {
+    if position(b'%', value).is_none() {
         return Ok(Some(value));
     }
     let len = decode(value, room)?;

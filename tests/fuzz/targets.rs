@@ -4,7 +4,10 @@
 //! with its `[[bin]]` in `Cargo.toml`. `cargo test --test fuzz` runs all of them on seeded
 //! inputs and checks that the list, the files and the manifest agree.
 
-use trackerd::types::{Family, Peers};
+use trackerd::access::HashList;
+use trackerd::config::{self, Command};
+use trackerd::error::Exit;
+use trackerd::types::{Family, InfoHash, Peers};
 use trackerd::wire::answer;
 use trackerd::wire::bencode::Value;
 use trackerd::wire::http::{HEAD_LEN_MAX, Head, Response, Version, emit_request};
@@ -21,8 +24,11 @@ targets! {
     announce_answer,
     announce_query,
     bencode,
+    command_line,
     compact_peers,
+    config_file,
     failure,
+    hash_list,
     request_head,
     response_head,
     scrape_answer,
@@ -246,4 +252,64 @@ fn cut(bytes: &[u8]) -> usize {
 /// Enough of a parsed head to compare heads of buffers of different lengths.
 fn target_of(parsed: Option<(Head<'_>, usize)>) -> Option<(Vec<u8>, usize)> {
     parsed.map(|(head, consumed)| (head.target.to_vec(), consumed))
+}
+
+/// A list holds what its lines begin with, and reports the lines it can't use.
+pub fn hash_list(bytes: &[u8]) {
+    let (list, bad) = HashList::parse(bytes);
+    let lines = bytes.split(|b| *b == b'\n');
+    assert!(list.len() + bad.total <= lines.clone().count());
+    assert!(bad.first.len() <= bad.total);
+    for line in lines.filter_map(|line| line.get(..40)) {
+        let digits = line.as_chunks::<2>().0.iter();
+        let digits =
+            digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        if line.iter().all(u8::is_ascii_hexdigit)
+            && let Some(hash) = digits.collect::<Option<Vec<u8>>>()
+            && let Ok(hash) = hash.try_into()
+        {
+            let extra = bad.total > 0;
+            assert!(list.contains(&InfoHash(hash)) || extra);
+        }
+    }
+}
+
+/// Whatever the words, they make a sound configuration or an error that says where.
+pub fn command_line(bytes: &[u8]) {
+    let words = bytes.split(|b| matches!(b, b' ' | b'\n'));
+    let words = words.map(|word| String::from_utf8_lossy(word).into_owned());
+    // Files are for the next target; here they would be those of the machine.
+    sound(config::parse(
+        words.filter(|word| !word.contains(['f', '/'])),
+    ));
+}
+
+/// The same for a file.
+pub fn config_file(bytes: &[u8]) {
+    let name = format!("trackerd-fuzz-{}.conf", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    std::fs::write(&path, bytes).expect("a file to write");
+    let outcome = config::parse(["-f".as_ref(), path.as_os_str()]);
+    std::fs::remove_file(&path).expect("the file written");
+    sound(outcome);
+}
+
+fn sound(outcome: Result<Command, trackerd::error::Fatal>) {
+    match outcome {
+        Ok(Command::Run(config)) => {
+            assert!(!config.listens.is_empty());
+            assert!(config.peer_timeout > config.interval + config.interval_jitter);
+            assert!(config.interval_jitter < config.interval);
+            assert!(config.numwant_default <= config.numwant_max);
+            assert!(config.workers.is_none_or(|workers| workers > 0));
+        }
+        Ok(_) => {}
+        Err(fatal) => {
+            assert!(matches!(
+                fatal.exit,
+                Exit::Usage | Exit::Config | Exit::NoInput
+            ));
+            assert!(!fatal.at.is_empty() && !fatal.what.is_empty());
+        }
+    }
 }

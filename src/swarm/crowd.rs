@@ -1,0 +1,188 @@
+//! A swarm too large to be scanned: tables, seeders and leechers apart, each family apart.
+
+use crate::types::Family;
+
+use super::block::Lens;
+use super::clock::Moment;
+use super::hash::Keys;
+use super::peer::{Peer, Peer4, Peer6};
+use super::table::Table;
+
+/// A large swarm.
+pub struct Crowd {
+    /// The hash of its torrent.
+    pub owner: u32,
+    /// How far the sweep has got in it.
+    sweep: Progress,
+    pub v4: Sets<Peer4>,
+    pub v6: Sets<Peer6>,
+}
+
+/// The peers of one family.
+pub struct Sets<P> {
+    pub seeders: Table<P>,
+    pub leechers: Table<P>,
+}
+
+/// The pass of the sweep that was last in a crowd, and how far it got.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    pass: u32,
+    /// Which of the four tables; 4 when all are done.
+    table: u8,
+    hash: u32,
+}
+
+/// Slots of a table that are swept before the budget is looked at again.
+const SLOTS_PER_STEP: usize = 512;
+
+impl Crowd {
+    /// A crowd of nobody yet.
+    pub fn new(owner: u32) -> Crowd {
+        let sweep = Progress::default();
+        Crowd {
+            owner,
+            sweep,
+            v4: Sets::new(),
+            v6: Sets::new(),
+        }
+    }
+
+    /// How many peers there are.
+    pub fn lens(&self) -> Lens {
+        Lens {
+            v4: self.v4.len(),
+            v6: self.v6.len(),
+        }
+    }
+
+    /// Whether all peers can be moved elsewhere in one step.
+    pub fn is_small(&self) -> bool {
+        self.v4.is_small() && self.v6.is_small()
+    }
+
+    /// Takes out, in steps, those who have been silent for too long, and shows them to `gone`.
+    /// True when pass number `pass` is done with this crowd, false when the budget is used up.
+    pub fn expire(
+        &mut self,
+        keys: &Keys,
+        pass: u32,
+        moment: Moment,
+        budget: &mut usize,
+        mut gone: impl FnMut(u32, Family),
+    ) -> bool {
+        if self.sweep.pass != pass {
+            self.sweep = Progress {
+                pass,
+                table: 0,
+                hash: 0,
+            };
+        }
+        while self.sweep.table < 4 {
+            let from = self.sweep.hash;
+            let (v4, v6) = (&mut self.v4, &mut self.v6);
+            let next = match self.sweep.table {
+                0 => expire(&mut v4.seeders, keys, from, moment, budget, &mut gone),
+                1 => expire(&mut v4.leechers, keys, from, moment, budget, &mut gone),
+                2 => expire(&mut v6.seeders, keys, from, moment, budget, &mut gone),
+                _ => expire(&mut v6.leechers, keys, from, moment, budget, &mut gone),
+            };
+            self.sweep.hash = next.unwrap_or(0);
+            self.sweep.table += u8::from(next.is_none());
+            // Only now, so that every call gets on.
+            if *budget == 0 {
+                break;
+            }
+        }
+        self.sweep.table == 4
+    }
+}
+
+impl<P: Peer> Sets<P> {
+    fn new() -> Sets<P> {
+        Sets {
+            seeders: Table::new(),
+            leechers: Table::new(),
+        }
+    }
+
+    fn is_small(&self) -> bool {
+        self.seeders.is_small() && self.leechers.is_small()
+    }
+
+    /// Seeders and leechers.
+    pub fn len(&self) -> usize {
+        self.seeders.len() as usize + self.leechers.len() as usize
+    }
+
+    /// Seeders and leechers.
+    pub fn iter(&self) -> impl Iterator<Item = &P> {
+        self.seeders.iter().chain(self.leechers.iter())
+    }
+
+    /// Lets a peer in, or takes note of what it says now. Returns its state until now; `renew`
+    /// makes of this and the new state what is kept.
+    pub fn put(&mut self, keys: &Keys, peer: P, renew: impl FnOnce(u32) -> P) -> Option<u32> {
+        let hash = peer.hash(keys);
+        let (own, other) = match peer.is_seeder() {
+            true => (&mut self.seeders, &mut self.leechers),
+            false => (&mut self.leechers, &mut self.seeders),
+        };
+        if let Some(place) = own.find(hash, &peer) {
+            let known = own.at_mut(place);
+            let state = known.state();
+            *known = renew(state);
+            return Some(state);
+        }
+        let known = other
+            .find(hash, &peer)
+            .map(|place| other.remove(keys, place).state());
+        own.insert(keys, hash, known.map_or(peer, renew));
+        known
+    }
+
+    /// Lets in a peer who is not in.
+    pub fn insert(&mut self, keys: &Keys, peer: P) {
+        let table = if peer.is_seeder() {
+            &mut self.seeders
+        } else {
+            &mut self.leechers
+        };
+        table.insert(keys, peer.hash(keys), peer);
+    }
+
+    /// Takes a peer out, and returns its state.
+    pub fn remove(&mut self, keys: &Keys, peer: &P) -> Option<u32> {
+        let hash = peer.hash(keys);
+        [&mut self.seeders, &mut self.leechers]
+            .into_iter()
+            .find_map(|table| {
+                let place = table.find(hash, peer)?;
+                Some(table.remove(keys, place).state())
+            })
+    }
+}
+
+/// Sweeps a few slots of one table; returns where to go on.
+fn expire<P: Peer>(
+    table: &mut Table<P>,
+    keys: &Keys,
+    from: u32,
+    moment: Moment,
+    budget: &mut usize,
+    mut gone: impl FnMut(u32, Family),
+) -> Option<u32> {
+    let stretch = table.stretch(from, SLOTS_PER_STEP)?;
+    let dropped = table.retain(keys, stretch, |peer| {
+        let stays = !moment.is_stale(peer.state());
+        if !stays {
+            gone(peer.state(), P::FAMILY);
+        }
+        stays
+    });
+    *budget = budget.saturating_sub(SLOTS_PER_STEP * P::WORDS / 2 + dropped * COST_OF_REMOVAL);
+    stretch.next
+}
+
+/// What taking out a peer costs, in IPv4 slots looked at.
+const COST_OF_REMOVAL: usize = 4;

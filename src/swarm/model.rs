@@ -1,0 +1,229 @@
+//! What a shard should know and answer, told in the plainest way.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::tests::{LIFE, LIMITS, START, TICK_SECS, listed, sweep_all, walk_all};
+use super::*;
+use crate::types::Family;
+
+#[derive(Clone, Copy, Debug)]
+struct ModelPeer {
+    seeder: bool,
+    completed: bool,
+    tick: Seconds,
+}
+
+#[derive(Default)]
+struct ModelTorrent {
+    peers: BTreeMap<PeerAddr, ModelPeer>,
+    completed: u32,
+    /// The last moment at which there may have been peers.
+    idle: Seconds,
+}
+
+pub struct Model {
+    torrents: HashMap<InfoHash, ModelTorrent>,
+    pub shard: Shard,
+    pub now: Seconds,
+    found: Peers,
+}
+
+impl Model {
+    pub fn new(seed: u64) -> Model {
+        let shard = Shard::new([seed, seed ^ 1], LIMITS, START);
+        Model {
+            torrents: HashMap::new(),
+            shard,
+            now: START,
+            found: Peers::default(),
+        }
+    }
+
+    fn tick(&self) -> Seconds {
+        (self.now - START) / TICK_SECS
+    }
+
+    fn is_live(&self, peer: &ModelPeer) -> bool {
+        self.tick() - peer.tick <= LIFE
+    }
+
+    pub fn announce(&mut self, a: &Announce) {
+        let counts = self.shard.announce(self.now, a, &mut self.found);
+        let (now, tick) = (self.now, self.tick());
+        let torrent = self.torrents.entry(a.info_hash).or_default();
+        let is_small = torrent.peers.len() <= 16;
+        let before = torrent
+            .peers
+            .remove(&a.peer)
+            .filter(|peer| tick - peer.tick <= LIFE);
+        self.check_memory(
+            a.info_hash,
+            counts.completed,
+            a.event == Event::Completed && a.seeder,
+        );
+        let torrent = self.torrents.get_mut(&a.info_hash).unwrap();
+        if a.event != Event::Stopped {
+            torrent.idle = now;
+            let known = before.is_some_and(|peer| peer.completed);
+            let completes = a.seeder && a.event == Event::Completed;
+            torrent.completed += u32::from(completes && !known);
+            let peer = ModelPeer {
+                seeder: a.seeder,
+                completed: known || completes,
+                tick,
+            };
+            torrent.peers.insert(a.peer, peer);
+        }
+        self.check_counts(a.info_hash, counts, is_small);
+        self.check_sample(a);
+    }
+
+    /// A torrent without peers may have been forgotten after a day.
+    fn check_memory(&mut self, info_hash: InfoHash, completed: u32, one_more: bool) {
+        let now = self.now;
+        let torrent = self.torrents.get_mut(&info_hash).unwrap();
+        let has_live = torrent
+            .peers
+            .values()
+            .any(|peer| (now - START) / TICK_SECS - peer.tick <= LIFE);
+        let silent = now - torrent.idle;
+        if !has_live && silent > LIMITS.memory_secs_max && completed <= u32::from(one_more) {
+            torrent.completed = 0;
+        }
+    }
+
+    fn check_counts(&self, info_hash: InfoHash, counts: Counts, exact: bool) {
+        let torrent = &self.torrents[&info_hash];
+        let count = |seeder, all: bool| {
+            let fit = |peer: &&ModelPeer| peer.seeder == seeder && (all || self.is_live(peer));
+            torrent.peers.values().filter(fit).count() as u32
+        };
+        // Those not yet swept up may be counted.
+        let (seeders, leechers) = (count(true, false), count(false, false));
+        assert!(
+            counts.seeders >= seeders && counts.leechers >= leechers,
+            "{counts:?}"
+        );
+        assert!(counts.seeders <= count(true, true) && counts.leechers <= count(false, true));
+        if exact {
+            assert_eq!((counts.seeders, counts.leechers), (seeders, leechers));
+        }
+        assert_eq!(counts.completed, torrent.completed);
+    }
+
+    fn check_sample(&self, a: &Announce) {
+        let peers = &self.torrents[&a.info_hash].peers;
+        let drawn = listed(&self.found);
+        let leechers_only = a.seeder || a.event == Event::Paused;
+        let unique: BTreeSet<_> = drawn.iter().collect();
+        assert_eq!(unique.len(), drawn.len(), "drawn twice");
+        assert_eq!(drawn.len(), self.found.len());
+        for peer in &drawn {
+            let model = peers.get(peer).expect("not in the swarm");
+            assert!(self.is_live(model), "silent for too long");
+            assert!(*peer != a.peer, "the asker itself");
+            assert!(!(leechers_only && model.seeder), "a seeder for a seeder");
+            assert!(
+                a.want.both || peer.family() == a.peer.family(),
+                "wrong family"
+            );
+        }
+        if a.event == Event::Stopped {
+            assert!(drawn.is_empty());
+            return;
+        }
+        let numwant = usize::from(a.want.numwant);
+        assert!(drawn.len() <= numwant);
+        if peers.values().all(|peer| self.is_live(peer)) {
+            let fit = |own: bool| {
+                let fit = |(addr, peer): &(&PeerAddr, &ModelPeer)| {
+                    let is_own = addr.family() == a.peer.family();
+                    **addr != a.peer && !(leechers_only && peer.seeder) && is_own == own
+                };
+                peers.iter().filter(fit).count()
+            };
+            let (own, other) = (fit(true), if a.want.both { fit(false) } else { 0 });
+            assert_eq!(drawn.len(), numwant.min(own + other));
+            let others = drawn
+                .iter()
+                .filter(|p| p.family() != a.peer.family())
+                .count();
+            assert!(
+                others >= other.min(numwant / 4),
+                "too few of the other family"
+            );
+            self.check_roles(a, &drawn, leechers_only, other > 0);
+        }
+    }
+
+    /// A quarter of each role, when one family is asked for.
+    fn check_roles(&self, a: &Announce, drawn: &[PeerAddr], leechers_only: bool, both: bool) {
+        if leechers_only || both {
+            return;
+        }
+        let peers = &self.torrents[&a.info_hash].peers;
+        let own = peers
+            .iter()
+            .filter(|(addr, _)| addr.family() == a.peer.family());
+        let all = own.clone().filter(|(addr, _)| **addr != a.peer);
+        for seeder in [true, false] {
+            let there = all
+                .clone()
+                .filter(|(_, peer)| peer.seeder == seeder)
+                .count();
+            let here = drawn
+                .iter()
+                .filter(|addr| peers[addr].seeder == seeder)
+                .count();
+            let quarter = usize::from(a.want.numwant).min(all.clone().count()) / 4;
+            assert!(
+                here >= quarter.min(there),
+                "{here} of {there}, seeder: {seeder}"
+            );
+        }
+    }
+
+    pub fn scrape(&mut self, info_hash: InfoHash) {
+        let counts = self.shard.scrape(self.now, &info_hash);
+        let Some(torrent) = self.torrents.get(&info_hash) else {
+            return assert_eq!(counts, None);
+        };
+        match counts {
+            Some(counts) => self.check_counts(info_hash, counts, torrent.peers.len() <= 16),
+            None => {
+                assert!(!torrent.peers.values().any(|peer| self.is_live(peer)));
+                let silent = self.now - torrent.idle;
+                assert!(torrent.completed == 0 || silent > LIMITS.memory_secs_max);
+                self.torrents.remove(&info_hash);
+            }
+        }
+    }
+
+    /// Sweeps, and compares all there is.
+    pub fn settle(&mut self) {
+        sweep_all(&mut self.shard, &mut self.now);
+        let tick = self.tick();
+        let hashes: Vec<_> = self.torrents.keys().copied().collect();
+        hashes
+            .into_iter()
+            .for_each(|info_hash| self.scrape(info_hash));
+        for torrent in self.torrents.values_mut() {
+            torrent.peers.retain(|_, peer| tick - peer.tick <= LIFE);
+        }
+        let count = |fit: &dyn Fn(&PeerAddr, &ModelPeer) -> bool| {
+            let peers = self.torrents.values().flat_map(|torrent| &torrent.peers);
+            peers.filter(|(addr, peer)| fit(addr, peer)).count() as u32
+        };
+        let totals = self.shard.totals();
+        assert_eq!(totals.seeders, count(&|_, peer| peer.seeder));
+        assert_eq!(totals.leechers, count(&|_, peer| !peer.seeder));
+        assert_eq!(totals.v4, count(&|addr, _| addr.family() == Family::V4));
+        assert_eq!(totals.v6, count(&|addr, _| addr.family() == Family::V6));
+        let walked = walk_all(&self.shard, 3);
+        assert_eq!(walked.len(), totals.torrents as usize);
+        for (info_hash, counts) in walked {
+            self.check_counts(info_hash, counts, true);
+        }
+    }
+}

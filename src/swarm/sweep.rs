@@ -1,0 +1,180 @@
+//! Expiry: a walk over all torrents that begins anew a few times in a peer's life.
+
+use crate::types::{Family, InfoHash, Seconds};
+
+use super::block::Block;
+use super::clock::Moment;
+use super::store::{Known, Store};
+use super::table::Slot;
+use super::torrent::{Shape, Torrent};
+
+/// Torrents, free slots included, that are swept before the budget is looked at again.
+const SLOTS_PER_STEP: usize = 64;
+/// In blocks with so many peers, requests look for silent ones in passing.
+const TIDY_PEERS_MAX: usize = 16;
+/// What it costs to look at a torrent, in IPv4 slots of a crowd.
+const COST_OF_TORRENT: usize = 4;
+/// What it costs to take a torrent or its peers out.
+const COST_OF_REMOVAL: usize = 64;
+
+/// Past the last hash.
+pub const END: u64 = 1 << 32;
+
+/// What the sweep goes by.
+pub struct Broom {
+    pub now: Seconds,
+    pub moment: Moment,
+    /// The number of this pass.
+    pub pass: u32,
+    /// IPv4 slots of crowds, some nanoseconds each, that may still be looked at.
+    pub budget: usize,
+    /// Torrents without peers since before this moment are forgotten.
+    pub forget: Seconds,
+}
+
+/// What sweeping a torrent came to.
+enum Fate {
+    Stays,
+    Goes,
+    Unfinished,
+}
+
+impl Store {
+    /// Sweeps the torrents from one hash up to another, until the budget is used up. Returns the
+    /// hash to go on at, or [`END`].
+    pub fn sweep(&mut self, mut from: u64, to: u64, broom: &mut Broom) -> u64 {
+        while broom.budget > 0 && from < to {
+            let Some(stretch) = self.torrents.stretch(from as u32, SLOTS_PER_STEP) else {
+                return END;
+            };
+            broom.budget = broom.budget.saturating_sub(SLOTS_PER_STEP);
+            let mut next = stretch.next.map_or(END, u64::from);
+            let (mut walk, mut goes) = (stretch, false);
+            while self.torrents.find_next(&mut walk) {
+                let hash = self.torrents.at(walk.place).hash(&self.keys);
+                match self.expire(
+                    Known {
+                        place: walk.place,
+                        hash,
+                    },
+                    broom,
+                ) {
+                    Fate::Stays => {}
+                    Fate::Goes => goes = true,
+                    Fate::Unfinished => {
+                        next = u64::from(hash);
+                        break;
+                    }
+                }
+                self.torrents.advance(&mut walk);
+            }
+            if goes {
+                let forget = broom.forget;
+                let stays = |torrent: &Torrent| !torrent.is_forgotten(forget);
+                let dropped = self.torrents.retain(&self.keys, stretch, stays);
+                self.totals.torrents -= dropped as u32;
+            }
+            from = next;
+        }
+        from
+    }
+
+    /// Looks a torrent up for a request. In passing, it lets go who has been silent for too long
+    /// in a small swarm, so that counts there are right to the tick.
+    pub fn find_tidy(
+        &mut self,
+        info_hash: &InfoHash,
+        moment: Moment,
+        now: Seconds,
+    ) -> Option<Known> {
+        let known = self.find(info_hash)?;
+        let stays = match self.torrents.at(known.place).shape() {
+            Shape::One(one) => !moment.is_stale(one[1]) || self.expire_one(known, now),
+            Shape::Block(_, lens) if lens.peers() <= TIDY_PEERS_MAX => {
+                self.expire_block(known, moment, now)
+            }
+            _ => true,
+        };
+        if !stays {
+            self.close(known);
+        }
+        stays.then_some(known)
+    }
+
+    /// Shows about `slots` torrents from this hash on; returns where to go on, `None` at the end.
+    pub fn walk(&self, from: u32, slots: usize, mut show: impl FnMut(&Torrent)) -> Option<u32> {
+        let mut stretch = self.torrents.stretch(from, slots)?;
+        let next = stretch.next;
+        while self.torrents.find_next(&mut stretch) {
+            let torrent = self.torrents.at(stretch.place);
+            let hash = torrent.hash(&self.keys);
+            // Others lie here too: those before were shown already, those after will be.
+            if hash >= from && next.is_none_or(|next| hash < next) {
+                show(torrent);
+            }
+            self.torrents.advance(&mut stretch);
+        }
+        next
+    }
+
+    fn expire(&mut self, known: Known, broom: &mut Broom) -> Fate {
+        let peers = self.totals.seeders + self.totals.leechers;
+        let stays = match self.torrents.at(known.place).shape() {
+            Shape::One(one) => !broom.moment.is_stale(one[1]) || self.expire_one(known, broom.now),
+            Shape::Block(_, lens) => {
+                broom.budget = broom
+                    .budget
+                    .saturating_sub(COST_OF_TORRENT + lens.words() / 2);
+                self.expire_block(known, broom.moment, broom.now)
+            }
+            Shape::Crowd(number) => {
+                let (crowd, totals) = (&mut self.crowds[number as usize], &mut self.totals);
+                let Broom {
+                    pass,
+                    moment,
+                    budget,
+                    ..
+                } = broom;
+                let gone = |state, family| totals.uncount(state, family);
+                if !crowd.expire(&self.keys, *pass, *moment, budget, gone) {
+                    return Fate::Unfinished;
+                }
+                self.refit(known, broom.now)
+            }
+            Shape::Memory(_) => !self.torrents.at(known.place).is_forgotten(broom.forget),
+        };
+        broom.budget = broom.budget.saturating_sub(COST_OF_TORRENT);
+        if !stays || peers > self.totals.seeders + self.totals.leechers {
+            broom.budget = broom.budget.saturating_sub(COST_OF_REMOVAL);
+        }
+        if stays { Fate::Stays } else { Fate::Goes }
+    }
+
+    /// Lets the only peer go; false if nothing is left to remember.
+    fn expire_one(&mut self, known: Known, now: Seconds) -> bool {
+        if let Shape::One(one) = self.torrents.at(known.place).shape() {
+            self.totals.uncount(one[1], Family::V4);
+            self.set_shape(known, Shape::Memory(now));
+        }
+        self.refit(known, now)
+    }
+
+    /// Lets silent peers of a block go; false if nothing is left to remember.
+    fn expire_block(&mut self, known: Known, moment: Moment, now: Seconds) -> bool {
+        let Shape::Block(handle, lens) = self.torrents.at(known.place).shape() else {
+            return true;
+        };
+        let mut block = Block {
+            words: self.pool.words_mut(handle),
+            lens,
+        };
+        let totals = &mut self.totals;
+        block.expire(moment, |state, family| totals.uncount(state, family));
+        let left = block.lens;
+        if left == lens {
+            return true;
+        }
+        self.set_shape(known, Shape::Block(handle, left));
+        self.refit(known, now)
+    }
+}

@@ -1,0 +1,344 @@
+//! The shard against a naive model, under a virtual clock.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use proptest::prelude::*;
+
+use super::model::Model;
+use super::*;
+use crate::types::{Family, Want};
+
+pub(super) const LIMITS: Limits = Limits {
+    peer_secs_max: 2700,
+    memory_secs_max: 86_400,
+};
+pub(super) const TICK_SECS: Seconds = 22;
+pub(super) const LIFE: Seconds = 2700_u32.div_ceil(TICK_SECS);
+pub(super) const START: Seconds = 1000;
+
+pub(super) fn torrent(number: u32) -> InfoHash {
+    let mut bytes = [0xaa; 20];
+    bytes[8..12].copy_from_slice(&number.to_be_bytes());
+    InfoHash(bytes)
+}
+
+fn peer(family: Family, number: u32) -> PeerAddr {
+    let port = 1 + (number % 7) as u16;
+    let ip: IpAddr = match family {
+        Family::V4 => Ipv4Addr::from(0x0a00_0000 + number / 7).into(),
+        Family::V6 => Ipv6Addr::from((0x2001_0db8 << 96) + u128::from(number / 7)).into(),
+    };
+    PeerAddr::new(ip, port)
+}
+
+fn announce(torrent_number: u32, peer: PeerAddr, seeder: bool) -> Announce {
+    Announce {
+        info_hash: torrent(torrent_number),
+        peer,
+        event: Event::None,
+        seeder,
+        want: Want {
+            numwant: 0,
+            both: false,
+        },
+    }
+}
+
+pub(super) fn listed(found: &Peers) -> Vec<PeerAddr> {
+    let v4 = found.v4.chunks(6);
+    v4.chain(found.v6.chunks(18))
+        .map(|bytes| PeerAddr::from_bytes(bytes).unwrap())
+        .collect()
+}
+
+/// Sweeps until everybody silent for too long is gone; time goes on by half a life.
+pub(super) fn sweep_all(shard: &mut Shard, now: &mut Seconds) {
+    for _ in 0..2 {
+        *now += LIMITS.peer_secs_max / PASSES_PER_LIFE + 1;
+        while shard.sweep(*now).more {}
+    }
+}
+
+pub(super) fn walk_all(shard: &Shard, step: usize) -> BTreeMap<InfoHash, Counts> {
+    let mut seen = BTreeMap::new();
+    let mut cursor = Some(Cursor::default());
+    while let Some(at) = cursor {
+        cursor = shard.walk(at, step, |info_hash, counts| {
+            assert_eq!(seen.insert(info_hash, counts), None, "shown twice");
+        });
+    }
+    seen
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Announce(u32, u32, Family, Event, bool, Want),
+    /// So many peers, from a number on, all with the same event.
+    Wave(u32, u32, u32, Family, Event, bool),
+    Scrape(u32),
+    Wait(Seconds),
+    Sweep,
+    Settle,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let family = || prop_oneof![3 => Just(Family::V4), 2 => Just(Family::V6)];
+    let event = || {
+        prop_oneof![
+            4 => Just(Event::None),
+            1 => Just(Event::Started),
+            2 => Just(Event::Completed),
+            2 => Just(Event::Stopped),
+            1 => Just(Event::Paused),
+        ]
+    };
+    let numwant = prop_oneof![0..5_u16, Just(30), Just(50), Just(200)];
+    let want = (numwant, any::<bool>()).prop_map(|(numwant, both)| Want { numwant, both });
+    let one = (0..6_u32, 0..40_u32, family(), event(), any::<bool>(), want);
+    let wave = (
+        0..3_u32,
+        0..500_u32,
+        1..700_u32,
+        family(),
+        event(),
+        any::<bool>(),
+    );
+    let step = prop_oneof![
+        20 => one.prop_map(|(t, p, f, e, s, w)| Step::Announce(t, p, f, e, s, w)),
+        3 => wave.prop_map(|(t, p, n, f, e, s)| Step::Wave(t, p, n, f, e, s)),
+        3 => (0..7_u32).prop_map(Step::Scrape),
+        4 => prop_oneof![0..60_u32, 0..1500_u32, 2000..9000_u32].prop_map(Step::Wait),
+        1 => (80_000..200_000_u32).prop_map(Step::Wait),
+        4 => Just(Step::Sweep),
+        1 => Just(Step::Settle),
+    ];
+    prop::collection::vec(step, 1..60)
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config(64))]
+
+    #[test]
+    fn answers_as_the_model(seed: u64, steps in steps()) {
+        let mut model = Model::new(seed);
+        for step in steps {
+            match step {
+                Step::Announce(t, p, family, event, seeder, want) => {
+                    let a = announce(t, peer(family, p), seeder);
+                    model.announce(&Announce { event, want, ..a });
+                }
+                Step::Wave(t, first, count, family, event, seeder) => {
+                    let want = Want { numwant: (count % 60) as u16, both: first % 2 == 0 };
+                    for p in first..first + count {
+                        let a = announce(t, peer(family, p), seeder ^ (p % 5 == 0));
+                        model.announce(&Announce { event, want, ..a });
+                    }
+                }
+                Step::Scrape(t) => model.scrape(torrent(t)),
+                Step::Wait(secs) => model.now += secs,
+                Step::Sweep => { model.shard.sweep(model.now); }
+                Step::Settle => model.settle(),
+            }
+        }
+        model.settle();
+    }
+}
+
+/// How often each of `count` peers is drawn by strangers who come and go.
+fn tally(count: u32, seeders: u32, numwant: u16, rounds: u32) -> Vec<u32> {
+    let mut shard = Shard::new([11, 12], LIMITS, START);
+    let mut found = Peers::default();
+    let mut numbers = HashMap::new();
+    for number in 0..count {
+        let address = peer(Family::V4, number);
+        numbers.insert(address, number as usize);
+        shard.announce(START, &announce(0, address, number < seeders), &mut found);
+    }
+    let mut drawn = vec![0; count as usize];
+    let want = Want {
+        numwant,
+        both: false,
+    };
+    let asker = announce(0, peer(Family::V4, 1_000_000), false);
+    for _ in 0..rounds {
+        shard.announce(START, &Announce { want, ..asker }, &mut found);
+        assert_eq!(found.len(), usize::from(numwant.min(count as u16)));
+        listed(&found)
+            .iter()
+            .for_each(|peer| drawn[numbers[peer]] += 1);
+    }
+    drawn
+}
+
+#[test]
+fn everybody_is_as_likely_to_be_drawn() {
+    // A block, a small crowd, a larger one; one role, then both in proportion.
+    for (count, seeders) in [(3, 0), (20, 5), (300, 90), (700, 0), (2000, 600)] {
+        for numwant in [1, 2, 30] {
+            if u32::from(numwant) >= count {
+                continue;
+            }
+            let rounds = 200 * count / u32::from(numwant);
+            let drawn = tally(count, seeders, numwant, rounds);
+            // 200 are expected, give or take 14; seven times as much is too much.
+            let (least, most) = (drawn.iter().min().unwrap(), drawn.iter().max().unwrap());
+            assert!(
+                *least > 100 && *most < 300,
+                "{count} {numwant}: {least}..{most}"
+            );
+        }
+    }
+}
+
+#[test]
+fn few_seeders_get_their_quarter() {
+    let drawn = tally(1000, 10, 40, 100);
+    assert_eq!(drawn[..10], [100; 10]);
+}
+
+#[test]
+fn completions_are_counted_once() {
+    let mut shard = Shard::new([1, 2], LIMITS, START);
+    let mut found = Peers::default();
+    let mut says = |event, seeder| {
+        let a = Announce {
+            event,
+            ..announce(0, peer(Family::V4, 1), seeder)
+        };
+        shard.announce(START, &a, &mut found).completed
+    };
+    assert_eq!(says(Event::Completed, false), 0);
+    assert_eq!(says(Event::None, true), 0);
+    assert_eq!(says(Event::Completed, true), 1);
+    assert_eq!(says(Event::None, true), 1);
+    assert_eq!(says(Event::Completed, true), 1);
+    assert_eq!(says(Event::Stopped, true), 1);
+    assert_eq!(says(Event::Completed, true), 2);
+}
+
+#[test]
+fn a_crowd_that_leaves_at_once_leaves_no_memory() {
+    let mut shard = Shard::new([3, 4], LIMITS, START);
+    let mut found = Peers::default();
+    for event in [Event::Started, Event::Stopped] {
+        for number in 0..60_000 {
+            let a = announce(0, peer(Family::V4, number), number % 2 == 0);
+            shard.announce(START, &Announce { event, ..a }, &mut found);
+        }
+    }
+    sweep_all(&mut shard, &mut START.clone());
+    assert_eq!(shard.totals(), Totals::default());
+    assert_eq!(shard.scrape(START, &torrent(0)), None);
+}
+
+#[test]
+fn a_stop_creates_nothing() {
+    let mut shard = Shard::new([1, 2], LIMITS, START);
+    let a = Announce {
+        event: Event::Stopped,
+        ..announce(0, peer(Family::V6, 1), true)
+    };
+    assert_eq!(
+        shard.announce(START, &a, &mut Peers::default()),
+        Counts::default()
+    );
+    assert_eq!(shard.scrape(START, &a.info_hash), None);
+    assert_eq!(shard.totals(), Totals::default());
+}
+
+#[test]
+fn completed_torrents_are_remembered_for_a_day() {
+    let mut shard = Shard::new([1, 2], LIMITS, START);
+    let mut found = Peers::default();
+    let a = Announce {
+        event: Event::Completed,
+        ..announce(0, peer(Family::V4, 1), true)
+    };
+    shard.announce(START, &a, &mut found);
+    shard.announce(
+        START,
+        &Announce {
+            event: Event::Stopped,
+            ..a
+        },
+        &mut found,
+    );
+    let mut now = START + 80_000;
+    sweep_all(&mut shard, &mut now);
+    let remembered = Counts {
+        completed: 1,
+        ..Counts::default()
+    };
+    assert_eq!(shard.scrape(now, &a.info_hash), Some(remembered));
+    now = START + 87_000;
+    sweep_all(&mut shard, &mut now);
+    assert_eq!(shard.scrape(now, &a.info_hash), None);
+    assert_eq!(
+        shard.totals(),
+        Totals {
+            completed: 1,
+            ..Totals::default()
+        }
+    );
+}
+
+#[test]
+fn sweeping_each_second_or_hardly_ever_comes_to_the_same() {
+    for pause in [1, 100, 5000, 1_000_000] {
+        let mut shard = Shard::new([5, 6], LIMITS, START);
+        let mut found = Peers::default();
+        for number in 0..20_000 {
+            let a = announce(number % 3000, peer(Family::V4, number), number % 2 == 0);
+            shard.announce(START, &a, &mut found);
+        }
+        let mut now = START;
+        let mut swept = 0;
+        while shard.totals().torrents > 0 {
+            assert!(swept == 0 || now > START + LIMITS.peer_secs_max);
+            assert!(now < START + 2 * LIMITS.peer_secs_max + 2 * pause);
+            now += pause;
+            loop {
+                let Swept { peers, more, .. } = shard.sweep(now);
+                swept += peers;
+                if !more {
+                    break;
+                }
+            }
+        }
+        assert_eq!(swept, 20_000);
+        assert_eq!(shard.totals(), Totals::default());
+    }
+}
+
+#[test]
+fn walks_meet_all_that_stay() {
+    let mut shard = Shard::new([5, 6], LIMITS, START);
+    let mut found = Peers::default();
+    let mut add = |shard: &mut Shard, number| {
+        shard.announce(
+            START,
+            &announce(number, peer(Family::V4, 1), true),
+            &mut found,
+        );
+    };
+    (0..20_000).for_each(|number| add(&mut shard, number));
+    let (mut seen, mut next) = (BTreeSet::new(), 20_000);
+    let mut cursor = Some(Cursor::default());
+    while let Some(at) = cursor {
+        cursor = shard.walk(at, 100, |info_hash, _| assert!(seen.insert(info_hash)));
+        // Meanwhile the table grows to twice its size.
+        (next..next + 200).for_each(|number| add(&mut shard, number));
+        next += 200;
+    }
+    assert!((0..20_000).all(|number| seen.contains(&torrent(number))));
+}

@@ -1,0 +1,166 @@
+//! One torrent in 32 bytes.
+//!
+//! ```text
+//!   │ info-hash 20 │ completed 4 │ body 8 │
+//!
+//!   body   │ address │ port · flags · stamp │   a single IPv4 peer
+//!          │ handle  │ 0 · lengths 9 + 7    │   a block of the pool
+//!          │ number  │ 0 · 0xffff           │   a crowd
+//!          │ seconds │ 0 · 0xfffe           │   a memory: completed downloads and no peers
+//!          │ 0       │ 0                    │   a free slot of the table
+//! ```
+//!
+//! A peer's port is never 0, which tells a single peer from the others.
+
+use crate::types::{InfoHash, Seconds};
+
+use super::block::{Lens, V4_MAX, V6_MAX};
+use super::hash::Keys;
+use super::peer::Peer4;
+use super::pool::Handle;
+use super::table::Slot;
+
+/// What the table of torrents holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Torrent {
+    name: [u32; 5],
+    /// Downloads finished since the torrent is known.
+    pub completed: u32,
+    body: [u32; 2],
+}
+
+/// Where a torrent's peers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Here.
+    One(Peer4),
+    /// In a block.
+    Block(Handle, Lens),
+    /// In the crowd with this number.
+    Crowd(u32),
+    /// Nowhere, since this moment.
+    Memory(Seconds),
+}
+
+const CROWD: u32 = 0xffff;
+// As lengths these would be more than a block holds.
+const MEMORY: u32 = 0xfffe;
+const V6_BITS: u32 = 7;
+const _: () = assert!(V4_MAX < 1 << 9 && V6_MAX < 1 << V6_BITS);
+
+impl Torrent {
+    /// A torrent nobody has completed.
+    pub fn new(info_hash: &InfoHash, shape: Shape) -> Torrent {
+        let mut name = [0; 5];
+        let (chunks, _) = info_hash.0.as_chunks::<4>();
+        name.iter_mut()
+            .zip(chunks)
+            .for_each(|(word, bytes)| *word = u32::from_be_bytes(*bytes));
+        let mut torrent = Torrent {
+            name,
+            completed: 0,
+            body: [0; 2],
+        };
+        torrent.set_shape(shape);
+        torrent
+    }
+
+    /// Its name.
+    pub fn info_hash(&self) -> InfoHash {
+        let mut bytes = [0; 20];
+        let (chunks, _) = bytes.as_chunks_mut::<4>();
+        chunks
+            .iter_mut()
+            .zip(self.name)
+            .for_each(|(bytes, word)| *bytes = word.to_be_bytes());
+        InfoHash(bytes)
+    }
+
+    /// Where its peers are.
+    pub fn shape(&self) -> Shape {
+        match self.body {
+            [number, CROWD] => Shape::Crowd(number),
+            [since, MEMORY] => Shape::Memory(since),
+            [handle, lens] if lens >> 16 == 0 => {
+                let v4 = (lens >> V6_BITS) as usize;
+                let v6 = (lens & ((1 << V6_BITS) - 1)) as usize;
+                Shape::Block(Handle(handle), Lens { v4, v6 })
+            }
+            peer => Shape::One(peer),
+        }
+    }
+
+    /// Whether it has no peers and nothing to remember, or did not have since before `forget`.
+    pub fn is_forgotten(&self, forget: Seconds) -> bool {
+        matches!(self.shape(), Shape::Memory(since) if self.completed == 0 || since < forget)
+    }
+
+    /// Says where its peers are.
+    pub fn set_shape(&mut self, shape: Shape) {
+        self.body = match shape {
+            Shape::One(peer) => peer,
+            Shape::Block(handle, lens) => [handle.0, (lens.v4 << V6_BITS | lens.v6) as u32],
+            Shape::Crowd(number) => [number, CROWD],
+            Shape::Memory(since) => [since, MEMORY],
+        };
+    }
+}
+
+impl Slot for Torrent {
+    const EMPTY: Self = Torrent {
+        name: [0; 5],
+        completed: 0,
+        body: [0; 2],
+    };
+    const FULL: usize = 116;
+    const ROOMY: usize = 107;
+
+    fn is_empty(&self) -> bool {
+        self.body[1] == 0
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+
+    fn hash(&self, keys: &Keys) -> u32 {
+        keys.hash(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_round_trip() {
+        let shapes = [
+            Shape::One([0, 1 << 16]),
+            Shape::One([u32::MAX, u32::MAX]),
+            Shape::Block(Handle(0), Lens { v4: 0, v6: 1 }),
+            Shape::Block(Handle(u32::MAX), Lens { v4: V4_MAX, v6: 0 }),
+            Shape::Block(
+                Handle(7),
+                Lens {
+                    v4: 194,
+                    v6: V6_MAX,
+                },
+            ),
+            Shape::Crowd(0),
+            Shape::Memory(0),
+        ];
+        for shape in shapes {
+            let torrent = Torrent::new(&InfoHash([0; 20]), shape);
+            assert_eq!(torrent.shape(), shape);
+            assert!(!torrent.is_empty());
+        }
+        assert!(Torrent::EMPTY.is_empty());
+    }
+
+    #[test]
+    fn names_round_trip() {
+        let name = InfoHash(std::array::from_fn(|n| n as u8 * 13));
+        assert_eq!(Torrent::new(&name, Shape::Memory(0)).info_hash(), name);
+        assert_eq!(size_of::<Torrent>(), 32);
+    }
+}
