@@ -1,6 +1,7 @@
 //! What slow, greedy and numerous HTTP clients can do: nothing to others.
 
 use std::io::{ErrorKind, Write};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::http::{Http, request};
@@ -110,6 +111,30 @@ fn idle_connections_close_without_a_word() {
         let took = start.elapsed();
         let allowed = Duration::from_secs(1)..Duration::from_secs(8);
         assert!(allowed.contains(&took), "{took:?}");
+    });
+}
+
+/// Whenever within a second of the tracker's clock a wait begins, it is not cut short.
+#[test]
+fn time_limits_are_no_shorter_than_said() {
+    let setup = Setup::new().setting("http.request_secs_max 1");
+    let tracker = setup.setting("http.idle_secs_max 1").start();
+    let mut pause = Http::connect(tracker.tcp());
+    thread::scope(|scope| {
+        for n in 0..14 {
+            pause.stays_silent(Duration::from_millis(90));
+            let mut http = Http::connect(tracker.tcp());
+            let start = Instant::now();
+            http.send(if n % 2 == 0 { "" } else { "GET /" });
+            scope.spawn(move || {
+                assert_eq!(http.try_answer().is_some(), n % 2 == 1);
+                assert!(
+                    start.elapsed() >= Duration::from_secs(1),
+                    "{:?}",
+                    start.elapsed()
+                );
+            });
+        }
     });
 }
 
