@@ -239,8 +239,8 @@ fn follow<R: Ring + ?Sized>(
 impl<P: Peer> Ring for [P] {
     type Peer = P;
     type Spot = usize;
-    const SHARE: usize = 1;
-    const ARC: usize = 1;
+    const SHARE: usize = 8;
+    const ARC: usize = 32;
 
     fn len(&self) -> usize {
         self.len()
