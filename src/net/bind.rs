@@ -1,7 +1,7 @@
 //! Sockets for every worker on every address.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
 use crate::config::Listen;
 use crate::error::{Exit, Fatal};
@@ -118,9 +118,10 @@ impl Bound {
 fn first(listen: &Listen) -> io::Result<(Option<UdpSocket>, Option<TcpListener>)> {
     let mut addr = listen.addr;
     let udp = if listen.udp {
-        let socket = socket::udp(addr)?;
-        addr.set_port(socket.local_addr()?.port());
-        Some(socket)
+        if addr.port() == 0 {
+            addr.set_port(free_port(addr.ip())?);
+        }
+        Some(socket::udp(addr)?)
     } else {
         None
     };
@@ -133,6 +134,12 @@ fn first(listen: &Listen) -> io::Result<(Option<UdpSocket>, Option<TcpListener>)
         None
     };
     Ok((udp, tcp))
+}
+
+/// A port nobody has. Sockets that share their port (SO_REUSEPORT) can't leave the choice to the
+/// kernel, which may choose one that others of the same user share: that of another tracker.
+fn free_port(ip: IpAddr) -> io::Result<u16> {
+    Ok(UdpSocket::bind((ip, 0))?.local_addr()?.port())
 }
 
 fn transports(listen: &Listen) -> impl Iterator<Item = Transport> {
@@ -172,4 +179,29 @@ fn fatal(transport: Transport, addr: SocketAddr, error: &io::Error) -> Fatal {
         format!("{scheme}://{addr}"),
         format!("{error}; {remedy}"),
     )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn ports_the_system_chooses_belong_to_one_tracker() {
+        let listen = Listen {
+            addr: "127.0.0.1:0".parse().unwrap(),
+            tcp: false,
+            udp: true,
+            optional: false,
+        };
+        // Enough that two of them would meet if the kernel chose.
+        let sockets: Vec<_> = (0..700)
+            .map(|_| first(&listen).unwrap().0.unwrap())
+            .collect();
+        let ports = sockets
+            .iter()
+            .map(|socket| socket.local_addr().unwrap().port());
+        assert_eq!(ports.collect::<BTreeSet<_>>().len(), sockets.len());
+    }
 }

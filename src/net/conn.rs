@@ -39,6 +39,8 @@ pub struct Conn {
     since: Seconds,
     /// Whether the socket may have input that no further event will tell of.
     unread: bool,
+    /// Whether an event told of the end of the input, which no other will do again.
+    ended: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -88,6 +90,7 @@ impl Conn {
             unsent: Vec::new(),
             since: now,
             unread: true,
+            ended: false,
         }
     }
 
@@ -112,9 +115,17 @@ impl Conn {
         (idle && !self.is_writing()).then_some(self.since)
     }
 
-    /// Does what can be done without waiting, after an event: write, read, answer.
-    pub fn work(&mut self, ticket: Ticket, office: &mut Office<'_>, with: &mut Workspace) -> Next {
+    /// Does what can be done without waiting, after an event: write, read, answer. `ended` says
+    /// that the end of the input has come.
+    pub fn work(
+        &mut self,
+        ended: bool,
+        ticket: Ticket,
+        office: &mut Office<'_>,
+        with: &mut Workspace,
+    ) -> Next {
         self.unread = true;
+        self.ended |= ended;
         self.resume(ticket, office, with)
     }
 
@@ -134,7 +145,7 @@ impl Conn {
                 return Next::Rest;
             }
             self.since = office.desk.now;
-            if self.after_write() == Next::Close {
+            if self.after_write(office.desk.now) == Next::Close {
                 return Next::Close;
             }
         }
@@ -163,13 +174,15 @@ impl Conn {
         self.state = if stays {
             State::Reading
         } else {
-            State::Leaving { swallow: false }
+            State::Leaving {
+                swallow: !self.held.is_empty(),
+            }
         };
         self.since = now;
         if !self.write(&with.out) {
             return Next::Close;
         }
-        match self.after_write() {
+        match self.after_write(now) {
             Next::Rest if self.unread => Next::Again,
             next => next,
         }
@@ -190,7 +203,8 @@ impl Conn {
             State::Swallowing => SWALLOW_SECS_MAX,
             _ => terms.request_secs_max,
         };
-        if desk.now.saturating_sub(self.since) < secs_max {
+        // Both are whole seconds, so the difference may be up to one too many.
+        if desk.now.saturating_sub(self.since) <= secs_max {
             return Next::Rest;
         }
         if self.idle_since().is_none() {
@@ -216,8 +230,8 @@ impl Conn {
             let next = match &read {
                 Ok(0) => Next::Close,
                 Ok(len) => {
-                    // A read that did not fill the room has emptied the socket.
-                    self.unread = *len == scratch.len();
+                    // A read that did not fill the room has emptied the socket, but for the end.
+                    self.unread = *len == scratch.len() || self.ended;
                     self.feed(&scratch[..*len], ticket, office, with)
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -272,7 +286,7 @@ impl Conn {
         if survey {
             Next::Survey
         } else {
-            self.after_write()
+            self.after_write(office.desk.now)
         }
     }
 
@@ -325,7 +339,7 @@ impl Conn {
     }
 
     /// What follows when output was written, as far as the kernel took it.
-    fn after_write(&mut self) -> Next {
+    fn after_write(&mut self, now: Seconds) -> Next {
         if self.is_writing() {
             return Next::Rest;
         }
@@ -335,6 +349,7 @@ impl Conn {
                     return Next::Close;
                 }
                 self.state = State::Swallowing;
+                self.since = now;
                 Next::Again
             }
             State::Leaving { swallow: false } => Next::Close,

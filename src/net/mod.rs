@@ -14,7 +14,7 @@ mod tcp;
 mod udp;
 mod worker;
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -87,7 +87,8 @@ pub fn run(config: &Config) -> Result<(), Fatal> {
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
     let threads = start(workers).map_err(os("threads"))?;
-    eprintln!("ready: {addresses}");
+    // Who doesn't listen any more is no reason not to serve.
+    let _ = writeln!(io::stderr(), "ready: {addresses}");
     control::run(config, signals, &shared, &wakes).map_err(os("signals"))?;
     for thread in threads {
         match thread.join() {

@@ -47,12 +47,17 @@ struct Listener {
     family: Family,
     /// Out of descriptors: nothing is accepted until some may be free again.
     paused: bool,
+    /// Whether it is among the unfinished.
+    unfinished: bool,
 }
 
 struct Place {
     generation: u32,
     conn: Option<Conn>,
     registered: Option<Interest>,
+    /// Whether the connection is among the unfinished. Listed twice it would get two turns of
+    /// each, and three the next time.
+    unfinished: bool,
 }
 
 enum Unfinished {
@@ -80,6 +85,7 @@ impl Tcp {
                     listener,
                     family,
                     paused: false,
+                    unfinished: false,
                 })
             });
         let listeners = listeners.collect::<io::Result<_>>()?;
@@ -110,8 +116,9 @@ impl Tcp {
             Some(place) => {
                 let generation = self.places.get(place).map(|place| place.generation);
                 if let Some(generation) = generation {
+                    let ended = event.is_read_closed();
                     self.work(Return { place, generation }, |conn, ticket, with| {
-                        conn.work(ticket, office, with)
+                        conn.work(ended, ticket, office, with)
                     });
                 }
             }
@@ -122,8 +129,15 @@ impl Tcp {
     pub fn go_on(&mut self, office: &mut Office<'_>) {
         for unfinished in std::mem::take(&mut self.unfinished) {
             match unfinished {
-                Unfinished::Listener(index) => self.accept(index, office),
+                Unfinished::Listener(index) => {
+                    self.listeners[index].unfinished = false;
+                    self.accept(index, office);
+                }
                 Unfinished::Conn(at) => {
+                    let place = &mut self.places[at.place];
+                    if place.generation == at.generation {
+                        place.unfinished = false;
+                    }
                     self.work(at, |conn, ticket, with| conn.resume(ticket, office, with));
                 }
             }
@@ -166,11 +180,7 @@ impl Tcp {
                 conn.tick(desk, with)
             });
         }
-        for index in 0..self.listeners.len() {
-            if std::mem::take(&mut self.listeners[index].paused) {
-                self.unfinished.push(Unfinished::Listener(index));
-            }
-        }
+        self.accept_further();
     }
 
     fn accept(&mut self, index: usize, office: &mut Office<'_>) {
@@ -179,6 +189,7 @@ impl Tcp {
                 listener,
                 family,
                 paused,
+                ..
             } = &mut self.listeners[index];
             if *paused {
                 return;
@@ -194,7 +205,22 @@ impl Tcp {
                 Err(_) => {}
             }
         }
-        self.unfinished.push(Unfinished::Listener(index));
+        self.accept_again(index);
+    }
+
+    /// Tries the listeners that are paused: there may be descriptors again.
+    fn accept_further(&mut self) {
+        for index in 0..self.listeners.len() {
+            if std::mem::take(&mut self.listeners[index].paused) {
+                self.accept_again(index);
+            }
+        }
+    }
+
+    fn accept_again(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.listeners[index].unfinished, true) {
+            self.unfinished.push(Unfinished::Listener(index));
+        }
     }
 
     /// Gives a connection its place, if there is one, and serves it at once: its first request is
@@ -210,6 +236,7 @@ impl Tcp {
                 generation: 0,
                 conn: None,
                 registered: None,
+                unfinished: false,
             });
             self.places.len() - 1
         });
@@ -218,7 +245,9 @@ impl Tcp {
             place,
             generation: self.places[place].generation,
         };
-        self.work(at, |conn, ticket, with| conn.work(ticket, office, with));
+        self.work(at, |conn, ticket, with| {
+            conn.work(false, ticket, office, with)
+        });
     }
 
     /// Closes the connection that has been idle the longest, to make room; `false` if none is.
@@ -252,7 +281,11 @@ impl Tcp {
         match task(conn, Ticket::Http(at), &mut self.with) {
             Next::Close => return self.close(at.place),
             Next::Rest => {}
-            Next::Again => self.unfinished.push(Unfinished::Conn(at)),
+            Next::Again => {
+                if !std::mem::replace(&mut place.unfinished, true) {
+                    self.unfinished.push(Unfinished::Conn(at));
+                }
+            }
             Next::Survey => self.surveys.push(at),
         }
         let token = Token(self.first_token + self.listeners.len() + at.place);
@@ -265,8 +298,10 @@ impl Tcp {
         let place = &mut self.places[at];
         place.conn = None;
         place.registered = None;
+        place.unfinished = false;
         place.generation = place.generation.wrapping_add(1);
         self.free.push(at);
+        self.accept_further();
     }
 }
 

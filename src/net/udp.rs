@@ -87,7 +87,8 @@ impl Udp {
 
     /// Serves what has arrived at a socket.
     pub fn ready(&mut self, listener: usize, router: &mut Router, desk: &mut Desk) {
-        if self.drain(listener, router, desk) {
+        // Listed twice it would get two turns of each, and three the next time.
+        if self.drain(listener, router, desk) && !self.unfinished.contains(&listener) {
             self.unfinished.push(listener);
         }
     }

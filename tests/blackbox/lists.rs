@@ -1,0 +1,177 @@
+//! Whitelists and blacklists, and their reload.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use crate::for_workers;
+use crate::harness::eventually;
+use crate::harness::http::Http;
+use crate::harness::peer::{Announce, Event, InfoHash, percent, scrape_target, torrent};
+use crate::harness::tracker::{Setup, Tracker};
+use crate::harness::udp::{Refusal, Udp};
+
+for_workers!(
+    a_whitelist_lets_in_what_it_names,
+    a_list_is_read_again_when_told,
+    reloads_lose_nothing,
+);
+
+const REFUSAL: &str = "Requested download is not authorized for use with this tracker.";
+
+fn list(torrents: &[InfoHash]) -> String {
+    let lines = torrents
+        .iter()
+        .map(|hash| percent(hash).replace('%', "") + " a name\n");
+    "# a list\n".to_owned() + &lines.collect::<String>()
+}
+
+fn start(workers: usize, option: &str, torrents: &[InfoHash]) -> Tracker {
+    let setup = Setup::new().workers(workers).file("list", &list(torrents));
+    let path = setup.path("list");
+    setup.arg(option).arg(path).start()
+}
+
+/// Asserts that both protocols agree on whether a torrent is served.
+#[track_caller]
+fn served(tracker: &Tracker, info_hash: InfoHash) -> bool {
+    let announce = Announce::leecher(info_hash, 7000);
+    let answer = Http::connect(tracker.tcp())
+        .get(&announce.target())
+        .bencoded();
+    let udp = Udp::connect(tracker.udp());
+    let reply = udp.ask(&announce.datagram(udp.id, 11));
+    match answer.find("failure reason") {
+        None => {
+            assert_eq!(udp.announced(&reply, 11).leechers, 1);
+            true
+        }
+        Some(_) => {
+            assert_eq!(answer.text("failure reason"), REFUSAL);
+            let text = REFUSAL.to_owned();
+            let refusal = Refusal {
+                transaction: 11,
+                text,
+            };
+            assert_eq!(Refusal::parse(&reply), Some(refusal));
+            false
+        }
+    }
+}
+
+fn a_whitelist_lets_in_what_it_names(workers: usize) {
+    let listed: Vec<_> = (0..10).map(torrent).collect();
+    let tracker = start(workers, "-w", &listed);
+    for info_hash in listed {
+        assert!(served(&tracker, info_hash));
+    }
+    for n in 10..20 {
+        assert!(!served(&tracker, torrent(n)));
+    }
+    let gone = Announce::leecher(torrent(15), 7000).event(Event::Stopped);
+    assert_eq!(Udp::connect(tracker.udp()).announce(&gone).leechers, 0);
+    let files = Http::connect(tracker.tcp()).get(&scrape_target(&[torrent(15)]));
+    assert_eq!(files.text(), "d5:filesdee");
+}
+
+fn a_list_is_read_again_when_told(workers: usize) {
+    let tracker = start(workers, "-w", &[torrent(1)]);
+    assert!(served(&tracker, torrent(1)) && !served(&tracker, torrent(2)));
+    tracker.replace("list", &list(&[torrent(2)]));
+    tracker.signal("HUP");
+    eventually("the new list is in force everywhere", || {
+        // Connections are spread over the workers, each of which has its own copy.
+        let udp = Udp::connect(tracker.udp());
+        let refused = |info_hash| {
+            let target = Announce::leecher(info_hash, 7000).target();
+            let http = || Http::connect(tracker.tcp()).get(&target).bencoded();
+            (0..4 * workers).all(|_| http().find("failure reason").is_some())
+        };
+        refused(torrent(1)) && udp.announce_is_accepted(torrent(2))
+    });
+    eventually("the other one is served everywhere", || {
+        (0..8).all(|_| {
+            let target = Announce::leecher(torrent(2), 7000).target();
+            let answer = Http::connect(tracker.tcp()).get(&target).bencoded();
+            answer.find("failure reason").is_none()
+        })
+    });
+    // One that is gone leaves the old one in force, and is told of.
+    std::fs::remove_file(tracker.path("list")).unwrap();
+    tracker.signal("HUP");
+    tracker.wait_for_line("the list in force stays");
+    assert!(served(&tracker, torrent(2)) && !served(&tracker, torrent(3)));
+}
+
+fn reloads_lose_nothing(workers: usize) {
+    let tracker = start(workers, "--access.whitelist", &[torrent(1), torrent(2)]);
+    let enough = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let by_udp = scope.spawn(|| {
+            let udp = Udp::connect(tracker.udp());
+            let mut answered = 0;
+            while !enough.load(Ordering::Relaxed) {
+                udp.announce(&Announce::leecher(torrent(1), 7000));
+                answered += 1;
+            }
+            answered
+        });
+        let by_http = scope.spawn(|| {
+            let mut http = Http::connect(tracker.tcp());
+            let mut answered = 0;
+            while !enough.load(Ordering::Relaxed) {
+                http.announce(&Announce::leecher(torrent(2), 7000));
+                answered += 1;
+            }
+            answered
+        });
+        for n in 1..=20 {
+            tracker.signal("HUP");
+            let reloaded = || tracker.log().matches("2 info-hashes").count() > n;
+            eventually("the list was read again", reloaded);
+        }
+        enough.store(true, Ordering::Relaxed);
+        assert!(by_udp.join().unwrap() > 20);
+        assert!(by_http.join().unwrap() > 20);
+    });
+    tracker.stop();
+}
+
+#[test]
+fn a_blacklist_keeps_out_what_it_names() {
+    let tracker = start(2, "-b", &[torrent(1), torrent(3)]);
+    for n in 0..8 {
+        assert_eq!(served(&tracker, torrent(n)), n != 1 && n != 3);
+    }
+    tracker.replace("list", &list(&[torrent(5)]));
+    tracker.signal("HUP");
+    eventually("the new list is in force", || {
+        let udp = Udp::connect(tracker.udp());
+        !udp.announce_is_accepted(torrent(5)) && udp.announce_is_accepted(torrent(1))
+    });
+}
+
+#[test]
+fn a_missing_whitelist_lets_nobody_in() {
+    let setup = Setup::new();
+    let path = setup.path("list");
+    let tracker = setup.arg("-w").arg(&path).start();
+    let said = tracker.wait_for_line("no torrent is served");
+    assert!(said.contains(path.to_str().unwrap()), "{said}");
+    for n in 0..4 {
+        assert!(!served(&tracker, torrent(n)));
+    }
+    tracker.replace("list", &list(&[torrent(1)]));
+    tracker.signal("HUP");
+    eventually("the list came into force", || {
+        Udp::connect(tracker.udp()).announce_is_accepted(torrent(1))
+    });
+}
+
+#[test]
+fn a_missing_blacklist_keeps_the_door_shut() {
+    let setup = Setup::new();
+    let path = setup.path("list");
+    let ended = setup.arg("-b").arg(&path).run();
+    assert_eq!(ended.code, Some(66), "{ended:?}");
+    assert!(ended.stderr.contains(path.to_str().unwrap()), "{ended:?}");
+}
