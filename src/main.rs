@@ -1,5 +1,6 @@
 //! trackerd, the program: words in, serve, exit code out.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use trackerd::config::{self, Command, Config};
@@ -10,7 +11,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            eprintln!("trackerd: {fatal}");
+            say(io::stderr(), &format!("trackerd: {fatal}\n"));
             ExitCode::from(fatal.exit as u8)
         }
     }
@@ -22,11 +23,16 @@ fn run() -> Result<(), Fatal> {
             open_log(&config);
             net::run(&config)?;
         }
-        Command::Check(approval) => eprintln!("{approval}"),
-        Command::Help(text) => print!("{text}"),
-        Command::Version => println!("{}", config::VERSION),
+        Command::Check(approval) => say(io::stderr(), &format!("{approval}\n")),
+        Command::Help(text) => say(io::stdout(), &text),
+        Command::Version => say(io::stdout(), &format!("{}\n", config::VERSION)),
     }
     Ok(())
+}
+
+/// Whoever closes the pipe doesn't want to read on.
+fn say(mut to: impl Write, text: &str) {
+    let _ = to.write_all(text.as_bytes());
 }
 
 /// Messages go to stderr without time stamps: whoever collects them knows the time.

@@ -268,16 +268,22 @@ impl Conn {
         let mut held = mem::take(&mut self.held);
         let survey;
         if held.is_empty() {
+            let bytes = past_blank_lines(bytes);
+            if bytes.is_empty() {
+                return Next::Rest;
+            }
             self.since = office.desk.now;
             let (done, wanted) = self.understand(bytes, ticket, office, with);
-            held.extend_from_slice(&bytes[done..]);
+            held.extend_from_slice(past_blank_lines(&bytes[done..]));
             survey = wanted;
         } else {
             held.extend_from_slice(bytes);
             let (done, wanted) = self.understand(&held, ticket, office, with);
-            held.drain(..done);
+            let rest = past_blank_lines(&held[done..]).len();
+            held.drain(..held.len() - rest);
             survey = wanted;
         }
+        self.seen = self.seen.min(held.len());
         // An empty buffer keeps no room: most connections are idle most of the time.
         self.held = if held.is_empty() { Vec::new() } else { held };
         if !self.write(&with.out) {
@@ -380,4 +386,11 @@ impl Conn {
         self.unsent.extend_from_slice(&out[done..]);
         true
     }
+}
+
+/// Input without line ends at its front: some clients send one after a request, and it begins no
+/// other.
+fn past_blank_lines(bytes: &[u8]) -> &[u8] {
+    let begin = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'));
+    &bytes[begin.unwrap_or(bytes.len())..]
 }

@@ -82,7 +82,12 @@ pub fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.set_tcp_nodelay(true)?;
     // Most connections bring a request and go: with it already there, they are accepted, served
     // and closed in one go. Those that stay silent come all the same, this much later.
-    set(&socket, libc::IPPROTO_TCP, libc::TCP_DEFER_ACCEPT, DEFER_SECS)?;
+    set(
+        &socket,
+        libc::IPPROTO_TCP,
+        libc::TCP_DEFER_ACCEPT,
+        DEFER_SECS,
+    )?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -107,6 +107,13 @@ fn idle_connections_close_without_a_word() {
         for http in &mut idle[4..] {
             assert_eq!(http.get("/stats").status, 200);
         }
+        // A line end too many begins no request.
+        idle[3].send("\r\n");
+        idle[4].send("\r\n");
+        assert_eq!(
+            idle[5].ask(request("/stats").to_owned() + "\r\n").status,
+            200
+        );
         idle.iter_mut().for_each(Http::closed);
         let took = start.elapsed();
         let allowed = Duration::from_secs(1)..Duration::from_secs(8);

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use super::PATIENCE;
 use super::bencode::Value;
 use super::peer::{Announce, compact};
+use super::{PATIENCE, uninterrupted};
 
 /// One connection.
 pub struct Http {
@@ -126,7 +126,7 @@ impl Http {
         let start = Instant::now();
         self.stream.set_read_timeout(Some(long)).unwrap();
         let mut byte = [0];
-        let silent = matches!(self.stream.read(&mut byte), Err(error)
+        let silent = matches!(uninterrupted(|| self.stream.read(&mut byte)), Err(error)
             if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
         self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
         silent && start.elapsed() >= long / 2
@@ -136,7 +136,7 @@ impl Http {
     #[track_caller]
     fn read(&mut self) -> bool {
         let mut room = [0; 16 * 1024];
-        match self.stream.read(&mut room) {
+        match uninterrupted(|| self.stream.read(&mut room)) {
             Ok(0) => false,
             Ok(len) => {
                 self.held.extend_from_slice(&room[..len]);

@@ -25,6 +25,16 @@ pub fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
+/// Tries again what a stopped and continued process has interrupted.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
 /// Says something even if the test passes, which the test runner would otherwise keep for itself.
 pub fn shout(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::PATIENCE;
 use super::peer::{Announce, InfoHash, compact};
+use super::{PATIENCE, uninterrupted};
 
 const MAGIC: u64 = 0x0417_2710_1980;
 
@@ -93,7 +93,7 @@ impl Udp {
     #[track_caller]
     pub fn reply(&self) -> Vec<u8> {
         let mut room = vec![0; 65_536];
-        let len = match self.socket.recv(&mut room) {
+        let len = match uninterrupted(|| self.socket.recv(&mut room)) {
             Ok(len) => len,
             Err(error) => panic!("no reply: {error}"),
         };
@@ -171,7 +171,7 @@ impl Udp {
         self.send(&connect(78));
         let answered = loop {
             let mut room = [0; 2048];
-            match self.socket.recv(&mut room) {
+            match uninterrupted(|| self.socket.recv(&mut room)) {
                 Ok(len) if room[..len].starts_with(&[0, 0, 0, 0, 0, 0, 0, 78]) => break true,
                 Err(error) if error.kind() != ErrorKind::ConnectionRefused => break false,
                 _ if start.elapsed() > patience => break false,
