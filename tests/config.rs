@@ -157,7 +157,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --tracker.interval_jitter 0 --tracker.min_interval 3600 --tracker.peer_timeout 3601 \
          --tracker.numwant_default 10 --tracker.numwant_max 20 -w /white -A 10.0.0.0/8 -A ::1 \
          --access.stats_path /hidden/st --http.connections_max 5 --http.idle_secs_max 6 \
-         --http.request_secs_max 7 --log-level trace --listen.udp.workers 9 -i 127.0.0.1",
+         --http.request_secs_max 7 --log-level trace --listen.udp.workers 9 -i 127.0.0.1 \
+         --listen.udp.receive_buffer 8192 --tracker.pin_workers yes",
     );
     let expected = Config {
         listens: vec![Listen {
@@ -167,6 +168,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
             optional: false,
         }],
         workers: Some(3),
+        receive_buffer: Some(8192),
+        pin_workers: true,
         rootdir: Some("/srv".into()),
         user: Some("tracker".into()),
         redirect_url: Some("https://example.org/".into()),

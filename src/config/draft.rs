@@ -15,6 +15,8 @@ pub struct Draft {
     pub listens: Vec<Listen>,
     pub workers: Option<u32>,
     pub udp_workers: Option<u32>,
+    pub receive_buffer: Option<u32>,
+    pub pin_workers: Option<&'static str>,
     pub rootdir: Option<PathBuf>,
     pub user: Option<String>,
     pub redirect_url: Option<String>,
@@ -135,6 +137,8 @@ impl Draft {
         Config {
             listens: self.listens,
             workers: workers.map(|workers| workers as usize),
+            receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
+            pin_workers: self.pin_workers == Some("yes"),
             rootdir: self.rootdir,
             user: self.user,
             redirect_url: self.redirect_url,

@@ -44,6 +44,10 @@ pub struct Config {
     pub listens: Vec<Listen>,
     /// Threads; `None` means one for each online CPU.
     pub workers: Option<usize>,
+    /// Bytes of requests that may wait in each UDP socket; `None` leaves it to the system.
+    pub receive_buffer: Option<usize>,
+    /// Whether each worker keeps to a CPU of its own.
+    pub pin_workers: bool,
     /// Directory to enter before serving, by chroot if root.
     pub rootdir: Option<PathBuf>,
     /// User to become if root; `None` means `nobody`, or user id 65534 where there is none.

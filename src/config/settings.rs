@@ -221,6 +221,21 @@ const PROCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "listen.udp.receive_buffer",
+        value: "BYTES",
+        help: "Room for UDP requests that wait; without it, what the system gives",
+        kind: Kind::Number(4096, 1 << 30, |d| &mut d.receive_buffer),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.pin_workers",
+        value: "yes|no",
+        default: "no",
+        help: "Whether each worker keeps to a CPU of its own",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.pin_workers),
+        ..ROW
+    },
+    Setting {
         key: "tracker.rootdir",
         value: "DIR",
         short: Some('d'),

@@ -73,6 +73,15 @@ pub fn bind(listens: &[Listen], workers: usize) -> Result<Bound, Fatal> {
 }
 
 impl Bound {
+    /// Makes room for so many bytes of requests that wait.
+    ///
+    /// # Errors
+    /// Those of the system, which rather grants less than refuses.
+    pub fn widen(&self, bytes: usize) -> io::Result<()> {
+        let mut sockets = self.sockets.iter().flat_map(|sockets| &sockets.udp);
+        sockets.try_for_each(|socket| socket::set_receive_buffer(socket, bytes))
+    }
+
     /// Has the kernel hand datagrams to the workers that own their torrents.
     ///
     /// # Errors

@@ -5,6 +5,8 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use crate::access::{Gate, HashList, Nets, Torrents};
 use crate::config::{Config, HashFile};
@@ -19,6 +21,10 @@ const NOBODY: User = User {
     uid: 65534,
     gid: 65534,
 };
+
+/// How long workers have to let go of an old list before nobody waits for them any longer.
+const RETIRE_TRIES: u32 = 100;
+const RETIRE_PAUSE: Duration = Duration::from_millis(5);
 
 /// What the control thread and the workers have in common.
 pub struct Shared {
@@ -65,9 +71,10 @@ impl Shared {
         wakes.iter().for_each(|wake| wake());
     }
 
-    fn replace(&self, gate: Gate) {
+    fn replace(&self, gate: Gate, wakes: &[Wake]) {
         *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = gate;
         self.version.fetch_add(1, Ordering::Release);
+        wakes.iter().for_each(|wake| wake());
     }
 }
 
@@ -136,14 +143,14 @@ pub fn run(
     wakes: &[Wake],
 ) -> io::Result<()> {
     while signals.wait()? == Signal::Reload {
-        reload(config, shared);
+        reload(config, shared, wakes);
     }
     shared.stop(wakes);
     Ok(())
 }
 
 /// Reads the list again and swaps it whole; one that can't be read leaves the old one in force.
-fn reload(config: &Config, shared: &Shared) {
+fn reload(config: &Config, shared: &Shared, wakes: &[Wake]) {
     let (HashFile::White(path) | HashFile::Black(path)) = &config.hashes else {
         return log::info!("reload: there is no list to read again");
     };
@@ -154,11 +161,25 @@ fn reload(config: &Config, shared: &Shared) {
         }
     };
     let mut gate = shared.gate();
-    gate.torrents = match gate.torrents {
-        Torrents::AllBut(_) => Torrents::AllBut(list),
-        _ => Torrents::Only(list),
+    let (torrents, old) = match gate.torrents {
+        Torrents::AllBut(old) => (Torrents::AllBut(list), old),
+        Torrents::Only(old) => (Torrents::Only(list), old),
+        Torrents::All => return,
     };
-    shared.replace(gate);
+    gate.torrents = torrents;
+    shared.replace(gate, wakes);
+    retire(&old);
+}
+
+/// Waits, not for long, until nobody else holds the old list: giving back the memory of a large
+/// one takes a moment, which shall not pass on the road.
+fn retire(list: &Arc<HashList>) {
+    for _ in 0..RETIRE_TRIES {
+        if Arc::strong_count(list) == 1 {
+            return;
+        }
+        thread::sleep(RETIRE_PAUSE);
+    }
 }
 
 fn read_list(path: &Path) -> io::Result<Arc<HashList>> {

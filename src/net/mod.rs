@@ -69,6 +69,11 @@ pub fn run(config: &Config) -> Result<(), Fatal> {
     for missing in &bound.missing {
         log::warn!("{missing}");
     }
+    if let Some(bytes) = config.receive_buffer {
+        bound
+            .widen(bytes)
+            .map_err(os("listen.udp.receive_buffer"))?;
+    }
     control::drop_privileges(config)?;
     let shared = Arc::new(Shared::new(control::gate(config)?));
     let owners = Owners::new(workers, random().map_err(os("entropy"))?);
@@ -86,7 +91,7 @@ pub fn run(config: &Config) -> Result<(), Fatal> {
         .assemble(bound.sockets, &shared)
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
-    let threads = start(workers).map_err(os("threads"))?;
+    let threads = start(workers, config.pin_workers).map_err(os("threads"))?;
     // Who doesn't listen any more is no reason not to serve.
     let _ = writeln!(io::stderr(), "ready: {addresses}");
     control::run(config, signals, &shared, &wakes).map_err(os("signals"))?;
@@ -181,10 +186,15 @@ fn wake(poll: &Poll) -> io::Result<Wake> {
 }
 
 /// Gives every worker its thread. When one fails, all come to an end.
-fn start(workers: Vec<Worker>) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
+fn start(workers: Vec<Worker>, pin: bool) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
     let threads = workers.into_iter().enumerate().map(|(me, worker)| {
         let thread = thread::Builder::new().name(format!("worker {me}"));
-        thread.spawn(|| worker.run().inspect_err(|_| Signal::Stop.raise()))
+        thread.spawn(move || {
+            if pin && let Err(error) = process::keep_to_cpu(me) {
+                log::warn!("tracker.pin_workers: {error}");
+            }
+            worker.run().inspect_err(|_| Signal::Stop.raise())
+        })
     });
     threads.collect()
 }

@@ -260,8 +260,9 @@ fn announce_at(
         },
     };
     let ticket = Ticket::Udp(*to);
-    if let Some(reply) = router.announce(desk.now, &announce, ticket, Home::Anywhere) {
-        emit(to, reply, outbox, desk);
+    match router.announce(desk.now, &announce, ticket, Home::Anywhere) {
+        Some(reply) => emit(to, reply, outbox, desk),
+        None => desk.counters.count(family, Count::UdpLetter),
     }
 }
 

@@ -116,6 +116,7 @@ impl Worker {
         let Worker { router, lanes, .. } = self;
         let now = self.clock.read();
         lanes.desk.now = now;
+        self.shared.refresh(&mut self.rules, &mut lanes.desk.gate);
         lanes.go_on(router);
         for event in events {
             lanes.ready(event, router);
@@ -123,7 +124,6 @@ impl Worker {
         let mut hurry = router.collect(now, lanes);
         if now != self.ticked {
             self.ticked = now;
-            self.shared.refresh(&mut self.rules, &mut lanes.desk.gate);
             lanes.tcp.tick(&mut lanes.desk);
             self.sweeping = true;
         }

@@ -32,6 +32,8 @@ pub enum Count {
     UdpConnect,
     /// UDP announces with a valid connection id.
     UdpAnnounce,
+    /// UDP announces that went to another worker by letter: the kernel did not steer them.
+    UdpLetter,
     /// UDP scrapes with a valid connection id.
     UdpScrape,
     /// Requests with a wrong or stale connection id.

@@ -9,13 +9,14 @@ use crate::types::Seconds;
 pub type Mode = fn(&Sheet, Seconds) -> String;
 
 /// Every mode there is.
-const MODES: [(&str, Mode); 7] = [
+const MODES: [(&str, Mode); 8] = [
     ("peer", peer),
     ("torr", torr),
     ("conn", conn),
     ("tcp4", tcp4),
     ("udp4", udp4),
     ("scrp", scrp),
+    ("letters", letters),
     ("version", version),
 ];
 
@@ -95,6 +96,16 @@ fn scrp(sheet: &Sheet, uptime: Seconds) -> String {
     )
 }
 
+/// Not one of opentracker's: UDP announces, and how many of them had to cross threads.
+fn letters(sheet: &Sheet, uptime: Seconds) -> String {
+    let all = sheet.counters.total(Count::UdpAnnounce);
+    let crossed = sheet.counters.total(Count::UdpLetter);
+    format!(
+        "{all}\n{crossed}\n{}\ntrackerd udp announces, {crossed} of {all} passed on by letter",
+        since(uptime)
+    )
+}
+
 fn since(uptime: Seconds) -> String {
     format!("{uptime} seconds ({} hours)", uptime / 3600)
 }
@@ -125,6 +136,7 @@ mod tests {
         counters.add(Family::V6, Count::UdpReceived, 34);
         counters.add(Family::V6, Count::UdpAnnounce, 10);
         counters.add(Family::V6, Count::UdpConnect, 8);
+        counters.add(Family::V4, Count::UdpLetter, 3);
         for (mode, expected) in [
             ("peer", "8\n2\nopentracker serving 1 torrents\nopentracker"),
             ("torr", "1\n0\nopentracker serving 1 torrents\nopentracker"),
@@ -147,6 +159,11 @@ mod tests {
                 "scrp",
                 "6\n0\n67 seconds (0 hours)\n\
                  opentracker scrape stats, 0 scrape/s (tcp and udp)",
+            ),
+            (
+                "letters",
+                "10\n3\n67 seconds (0 hours)\n\
+                 trackerd udp announces, 3 of 10 passed on by letter",
             ),
         ] {
             assert_eq!(find(Some(mode.as_bytes())).unwrap()(&sheet, 67), expected);

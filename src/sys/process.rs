@@ -81,6 +81,22 @@ pub fn become_user(user: User) -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps the calling thread to one of the CPUs it may run on: the `number`th, counted round.
+pub fn keep_to_cpu(number: usize) -> io::Result<()> {
+    // SAFETY: a plain set of bits, for which all zeroes are a valid value; the calls read or write
+    // within it.
+    unsafe {
+        let mut allowed: libc::cpu_set_t = std::mem::zeroed();
+        let size = size_of_val(&allowed);
+        check(libc::sched_getaffinity(0, size, &mut allowed))?;
+        let cpus = (0..libc::CPU_SETSIZE as usize).filter(|cpu| libc::CPU_ISSET(*cpu, &allowed));
+        let cpus: Vec<usize> = cpus.collect();
+        let mut own: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpus[number % cpus.len()], &mut own);
+        check(libc::sched_setaffinity(0, size, &own))
+    }
+}
+
 /// Raises the limit of open files as far as the system allows; the limit then in force.
 pub fn raise_open_files() -> io::Result<usize> {
     let mut limit = libc::rlimit {

@@ -69,7 +69,7 @@ pub fn udp(addr: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// Sets the receive buffer of a UDP socket, in bytes; the kernel caps it at `rmem_max`.
-pub fn receive_buffer(socket: &impl AsFd, bytes: usize) -> io::Result<()> {
+pub fn set_receive_buffer(socket: &impl AsFd, bytes: usize) -> io::Result<()> {
     SockRef::from(socket).set_recv_buffer_size(bytes)
 }
 

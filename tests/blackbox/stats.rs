@@ -53,6 +53,11 @@ fn everything_is_counted_once(workers: usize) {
     assert!(text.contains("opentracker connections, "), "{text}");
     let (by_http, by_udp, _) = numbers(&mut http, "scrp");
     assert_eq!((by_http, by_udp), (30, 60));
+    let (announces, crossed, _) = numbers(&mut http, "letters");
+    assert_eq!(announces, 30);
+    if workers == 1 || tracker.log().contains("the kernel steers") {
+        assert_eq!(crossed, 0, "datagrams came to the wrong worker");
+    }
     assert!(
         http.get("/stats?mode=version")
             .text()
