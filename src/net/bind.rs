@@ -56,7 +56,8 @@ pub fn bind(listens: &[Listen], workers: usize) -> Result<Bound, Fatal> {
     }
     for listen in listens {
         if let Err(error) = bound.listen(listen) {
-            let refusal = fatal(Transport::Tcp, listen.addr, &error);
+            let transport = transports(listen).next().unwrap_or(Transport::Udp);
+            let refusal = fatal(transport, listen.addr, &error);
             if !(listen.optional && is_family_missing(&error)) {
                 return Err(refusal);
             }
@@ -103,24 +104,35 @@ impl Bound {
                 result => break result?,
             }
         };
-        if let Some(socket) = udp {
+        let workers = self.sockets.len();
+        let udp = udp.map(|socket| {
             let addr = socket.local_addr()?;
-            self.names.push(format!("udp://{addr}"));
-            self.sockets[0].udp.push(socket);
-            for sockets in &mut self.sockets[1..] {
-                sockets.udp.push(socket::udp(addr)?);
-            }
-        }
-        if let Some(listener) = tcp {
+            Ok::<_, io::Error>((addr, group(socket, workers, || socket::udp(addr))?))
+        });
+        let tcp = tcp.map(|listener| {
             let addr = listener.local_addr()?;
+            Ok::<_, io::Error>((addr, group(listener, workers, || socket::tcp(addr))?))
+        });
+        // Only when all are bound: every worker must have the same addresses.
+        let (udp, tcp) = (udp.transpose()?, tcp.transpose()?);
+        if let Some((addr, group)) = udp {
+            self.names.push(format!("udp://{addr}"));
+            let each = self.sockets.iter_mut().zip(group);
+            each.for_each(|(sockets, socket)| sockets.udp.push(socket));
+        }
+        if let Some((addr, group)) = tcp {
             self.names.push(format!("tcp://{addr}"));
-            self.sockets[0].tcp.push(listener);
-            for sockets in &mut self.sockets[1..] {
-                sockets.tcp.push(socket::tcp(addr)?);
-            }
+            let each = self.sockets.iter_mut().zip(group);
+            each.for_each(|(sockets, listener)| sockets.tcp.push(listener));
         }
         Ok(())
     }
+}
+
+/// One socket for each worker, the first of which is bound already.
+fn group<S>(first: S, workers: usize, bind: impl Fn() -> io::Result<S>) -> io::Result<Vec<S>> {
+    let others = (1..workers).map(|_| bind());
+    std::iter::once(Ok(first)).chain(others).collect()
 }
 
 /// The first worker's sockets; UDP and TCP get the same port, also when the system chooses it.

@@ -2,7 +2,8 @@
 //!
 //! Bytes come in by [`Conn::feed`] and go out by [`Conn::write`]. A connection that waits, for an
 //! answer or for a slow reader, takes nothing in, so what a stranger can make it hold is bounded:
-//! one head and one read of input, [`OUT_LEN_MAX`] and one answer of output.
+//! one head and one read of input, [`OUT_LEN_MAX`] and one answer of output. All connections of a
+//! worker together are bounded by what [`crate::net::tcp`] allows them.
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -18,7 +19,7 @@ use crate::types::{Family, Seconds};
 use crate::wire::http::{Head, Status};
 
 /// Output gathered from pipelined requests before it has to be written, in bytes.
-const OUT_LEN_MAX: usize = 64 * 1024;
+const OUT_LEN_MAX: usize = 8 * 1024;
 
 /// How long the rest of a faulty request is swallowed. Closing at once would make the kernel
 /// reset the connection, and the client lose the answer that says what is wrong.
@@ -109,6 +110,11 @@ impl Conn {
         !self.unsent.is_empty()
     }
 
+    /// How many bytes it holds.
+    pub fn held_bytes(&self) -> usize {
+        self.held.capacity() + self.unsent.capacity()
+    }
+
     /// Since when it has been waiting for a next request that has not begun; `None` if it is busy.
     pub fn idle_since(&self) -> Option<Seconds> {
         let idle = matches!(self.state, State::Reading) && self.held.is_empty();
@@ -188,8 +194,10 @@ impl Conn {
         }
     }
 
-    /// Says that there is no room, and closes.
+    /// Says that there is no room, and closes. The request is read first, if it is there: closing
+    /// with input unread would reset the connection.
     pub fn turn_away(mut self, with: &mut Workspace) {
+        let _ = self.stream.read(&mut with.scratch);
         with.out.clear();
         http::emit_fault(Status::UNAVAILABLE, &mut with.out);
         self.write(&with.out);
@@ -285,7 +293,8 @@ impl Conn {
         }
         self.seen = self.seen.min(held.len());
         // An empty buffer keeps no room: most connections are idle most of the time.
-        self.held = if held.is_empty() { Vec::new() } else { held };
+        let is_needed = !held.is_empty() && !matches!(self.state, State::Leaving { .. });
+        self.held = if is_needed { held } else { Vec::new() };
         if !self.write(&with.out) {
             return Next::Close;
         }

@@ -1,7 +1,9 @@
 //! What a worker knows when it answers: the terms, the gate, the clock's reading, the counters.
 
+use std::mem;
+
 use crate::access::{Cookie, Gate};
-use crate::stats::Counters;
+use crate::stats::{Count, Counters};
 use crate::types::Seconds;
 
 /// What clients are told and granted; the same on every worker.
@@ -27,6 +29,22 @@ pub struct Terms {
     pub request_secs_max: Seconds,
 }
 
+/// How often the log may complain.
+const WATCH_SECS: Seconds = 60;
+
+/// What the operator can do something about.
+const WATCHED: [(Count, &str); 3] = [
+    (
+        Count::TcpRefused,
+        "connections turned away: see http.connections_max",
+    ),
+    (Count::UdpSendDropped, "udp replies that could not be sent"),
+    (
+        Count::Busy,
+        "requests dropped since another worker was too busy",
+    ),
+];
+
 /// One worker's view of the rules, and its tally.
 pub struct Desk {
     /// The reading of the clock for this turn.
@@ -40,6 +58,9 @@ pub struct Desk {
     /// What happened so far.
     pub counters: Counters,
     random: u32,
+    /// When [`Desk::watch`] looked last, and what it saw.
+    watched: Seconds,
+    seen: [u64; WATCHED.len()],
 }
 
 impl Desk {
@@ -53,6 +74,24 @@ impl Desk {
             cookie,
             counters,
             random: random | 1,
+            watched: 0,
+            seen: [0; WATCHED.len()],
+        }
+    }
+
+    /// Once a second: says once a minute what went wrong for want of room, and how often. Strangers
+    /// can't fill the log with more.
+    pub fn watch(&mut self) {
+        if self.now.saturating_sub(self.watched) < WATCH_SECS {
+            return;
+        }
+        self.watched = self.now;
+        for ((what, text), seen) in WATCHED.iter().zip(&mut self.seen) {
+            let total = self.counters.total(*what);
+            let new = total.wrapping_sub(mem::replace(seen, total));
+            if new > 0 {
+                log::warn!("{new} {text} in the last minute");
+            }
         }
     }
 

@@ -144,15 +144,17 @@ impl Http {
         pending.text(&self.body, out)
     }
 
-    /// Writes the answer to a question of statistics; whether the connection may stay.
+    /// Writes the answer to a question of statistics, or without sheets that there is none; whether
+    /// the connection may stay.
     pub fn finish_survey(
         &mut self,
         pending: &Pending,
         sheets: &[Sheet],
-        desk: &Desk,
+        desk: &mut Desk,
         out: &mut Vec<u8>,
     ) -> bool {
-        let Question::Stats(mode) = pending.question else {
+        let (Question::Stats(mode), false) = (pending.question, sheets.is_empty()) else {
+            pending.page(Status::UNAVAILABLE, desk, out);
             return false;
         };
         pending.text(mode(&Sheet::sum(sheets), desk.now).as_bytes(), out)

@@ -81,13 +81,13 @@ pub fn run(config: &Config) -> Result<(), Fatal> {
         steer(&bound, &owners);
     }
     let addresses = bound.names.join(" ");
-    let connections_max = connections(config, descriptors, workers * (2 + bound.names.len()));
-    let terms = Assembly {
+    let connections_max = connections(config, descriptors, workers * (3 + bound.names.len()));
+    let assembly = Assembly {
         config,
         owners,
         connections_max,
     };
-    let workers = terms
+    let workers = assembly
         .assemble(bound.sockets, &shared)
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
@@ -148,7 +148,9 @@ impl Assembly<'_> {
         let polls = sockets.iter().map(|_| Poll::new());
         let polls = polls.collect::<io::Result<Vec<_>>>()?;
         let wakes = polls.iter().map(wake).collect::<io::Result<Vec<_>>>()?;
-        let boxes: Vec<Mail<Letter<Ticket, Sheet>>> = Mail::boxes(&wakes, LETTERS_MAX);
+        // Nobody writes to a worker that is alone.
+        let letters_max = if wakes.len() > 1 { LETTERS_MAX } else { 1 };
+        let boxes: Vec<Mail<Letter<Ticket, Sheet>>> = Mail::boxes(&wakes, letters_max);
         let cookie = Cookie::new(clock::entropy()?);
         let limits = Limits {
             peer_secs_max: self.config.peer_timeout,

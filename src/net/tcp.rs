@@ -1,6 +1,8 @@
 //! TCP: listeners, and the connections they accept.
 
+use std::collections::VecDeque;
 use std::io;
+use std::mem;
 
 use mio::event::Event;
 use mio::net::TcpListener;
@@ -17,6 +19,14 @@ use crate::wire::http::HEAD_LEN_MAX;
 
 /// Connections accepted from one listener before others get their turn.
 const ACCEPTS_A_TURN: usize = 64;
+
+/// Connections that go on in one turn, of those whose turn was over before their work was.
+const RESUMED_A_TURN: usize = 32;
+
+/// Bytes that the connections of one worker may hold together: unfinished requests, and answers
+/// that are not read. It is what thousands of slow clients need; whoever wants more then loses the
+/// connection.
+const HELD_BYTES_MAX: usize = 4 << 20;
 
 /// Where an answer by HTTP goes. The generation tells the tenants of a place apart, so that an
 /// answer that comes too late goes nowhere.
@@ -36,8 +46,10 @@ pub struct Tcp {
     /// Token of the first listener; the connections' follow.
     first_token: usize,
     /// Whose turn was over before their work was.
-    unfinished: Vec<Unfinished>,
-    /// Connections that wait for a survey still to be asked for.
+    unfinished: VecDeque<Unfinished>,
+    /// What all connections hold.
+    held_bytes: usize,
+    /// Connections that wait for the sheets of all workers.
     surveys: Vec<Return>,
     with: Workspace,
 }
@@ -102,7 +114,8 @@ impl Tcp {
             connections_max,
             registry,
             first_token,
-            unfinished: Vec::new(),
+            unfinished: VecDeque::new(),
+            held_bytes: 0,
             surveys: Vec::new(),
             with,
         })
@@ -127,7 +140,10 @@ impl Tcp {
 
     /// Goes on with what was left over from the turn before.
     pub fn go_on(&mut self, office: &mut Office<'_>) {
-        for unfinished in std::mem::take(&mut self.unfinished) {
+        for _ in 0..self.unfinished.len().min(RESUMED_A_TURN) {
+            let Some(unfinished) = self.unfinished.pop_front() else {
+                return;
+            };
             match unfinished {
                 Unfinished::Listener(index) => {
                     self.listeners[index].unfinished = false;
@@ -158,18 +174,20 @@ impl Tcp {
         });
     }
 
-    /// Takes the sheets for a page of statistics.
-    pub fn deliver_survey(&mut self, at: Return, sheets: &[Sheet], desk: &mut Desk) {
-        self.work(at, |conn, _, with| {
-            conn.answer(desk.now, with, |pending, http, out| {
-                http.finish_survey(pending, sheets, desk, out)
-            })
-        });
+    /// Whether connections wait for the sheets of all workers.
+    pub fn wants_survey(&self) -> bool {
+        !self.surveys.is_empty()
     }
 
-    /// The surveys that connections wait for; the caller asks for them.
-    pub fn take_surveys(&mut self) -> Vec<Return> {
-        std::mem::take(&mut self.surveys)
+    /// Takes the sheets of all workers, or none if they can't be had, for whoever waits for them.
+    pub fn deliver_survey(&mut self, sheets: &[Sheet], desk: &mut Desk) {
+        for at in mem::take(&mut self.surveys) {
+            self.work(at, |conn, _, with| {
+                conn.answer(desk.now, with, |pending, http, out| {
+                    http.finish_survey(pending, sheets, desk, out)
+                })
+            });
+        }
     }
 
     /// Once a second: closes what has been waited for long enough, and tries paused listeners.
@@ -184,6 +202,7 @@ impl Tcp {
     }
 
     fn accept(&mut self, index: usize, office: &mut Office<'_>) {
+        let mut failures = 0;
         for _ in 0..ACCEPTS_A_TURN {
             let Listener {
                 listener,
@@ -202,24 +221,29 @@ impl Tcp {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if socket::is_shortage(&error) => *paused = true,
                 // The client has given up already, or the network has: the next may be fine.
-                Err(_) => {}
+                Err(_) => failures += 1,
             }
         }
-        self.accept_again(index);
+        // What fails all the time is left alone for a while.
+        if failures == ACCEPTS_A_TURN {
+            self.listeners[index].paused = true;
+        } else {
+            self.accept_again(index);
+        }
     }
 
     /// Tries the listeners that are paused: there may be descriptors again.
     fn accept_further(&mut self) {
         for index in 0..self.listeners.len() {
-            if std::mem::take(&mut self.listeners[index].paused) {
+            if mem::take(&mut self.listeners[index].paused) {
                 self.accept_again(index);
             }
         }
     }
 
     fn accept_again(&mut self, index: usize) {
-        if !std::mem::replace(&mut self.listeners[index].unfinished, true) {
-            self.unfinished.push(Unfinished::Listener(index));
+        if !mem::replace(&mut self.listeners[index].unfinished, true) {
+            self.unfinished.push_back(Unfinished::Listener(index));
         }
     }
 
@@ -278,12 +302,19 @@ impl Tcp {
         else {
             return;
         };
-        match task(conn, Ticket::Http(at), &mut self.with) {
+        let before = conn.held_bytes();
+        let next = task(conn, Ticket::Http(at), &mut self.with);
+        let after = conn.held_bytes();
+        self.held_bytes = self.held_bytes + after - before;
+        match next {
+            _ if after > before && self.held_bytes > HELD_BYTES_MAX => {
+                return self.close(at.place);
+            }
             Next::Close => return self.close(at.place),
             Next::Rest => {}
             Next::Again => {
-                if !std::mem::replace(&mut place.unfinished, true) {
-                    self.unfinished.push(Unfinished::Conn(at));
+                if !mem::replace(&mut place.unfinished, true) {
+                    self.unfinished.push_back(Unfinished::Conn(at));
                 }
             }
             Next::Survey => self.surveys.push(at),
@@ -296,7 +327,8 @@ impl Tcp {
 
     fn close(&mut self, at: usize) {
         let place = &mut self.places[at];
-        place.conn = None;
+        let conn = place.conn.take();
+        self.held_bytes -= conn.map_or(0, |conn| conn.held_bytes());
         place.registered = None;
         place.unfinished = false;
         place.generation = place.generation.wrapping_add(1);

@@ -1,6 +1,7 @@
 //! One worker: its sockets, its shard, its loop.
 
 use std::io;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -105,6 +106,9 @@ impl Worker {
                 _ => {}
             }
             if self.shared.stopping.load(Ordering::Acquire) {
+                // The process ends: the system takes everything back at once, where giving back
+                // the store piece by piece could take seconds.
+                mem::forget(self);
                 return Ok(());
             }
             sleep = self.turn(&events);
@@ -125,6 +129,7 @@ impl Worker {
         if now != self.ticked {
             self.ticked = now;
             lanes.tcp.tick(&mut lanes.desk);
+            lanes.desk.watch();
             self.sweeping = true;
         }
         if self.sweeping {
@@ -177,12 +182,10 @@ impl Desks {
         self.udp.is_unfinished() || self.tcp.is_unfinished()
     }
 
-    /// Asks for the sheets that connections wait for.
+    /// Asks for the sheets, if connections wait for them.
     fn survey(&mut self, router: &mut Router) {
-        for at in self.tcp.take_surveys() {
-            if !router.survey(Ticket::Http(at), self) {
-                self.tcp.deliver(at, Reply::Busy, &mut self.desk);
-            }
+        if self.tcp.wants_survey() && !router.survey(self) {
+            self.tcp.deliver_survey(&[], &mut self.desk);
         }
     }
 }
@@ -205,9 +208,7 @@ impl Lanes<Ticket, Sheet> for Desks {
         }
     }
 
-    fn deliver_survey(&mut self, ticket: Ticket, sheets: &[Sheet]) {
-        if let Ticket::Http(at) = ticket {
-            self.tcp.deliver_survey(at, sheets, &mut self.desk);
-        }
+    fn deliver_survey(&mut self, sheets: &[Sheet]) {
+        self.tcp.deliver_survey(sheets, &mut self.desk);
     }
 }

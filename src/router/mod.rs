@@ -45,11 +45,11 @@ pub trait Lanes<T, S> {
     /// Fills in this worker's sheet.
     fn sheet(&mut self, totals: Totals) -> S;
     /// Takes the sheets of all workers.
-    fn deliver_survey(&mut self, ticket: T, sheets: &[S]);
+    fn deliver_survey(&mut self, sheets: &[S]);
 }
 
-/// A message between workers. The buffers travel with the question and come back with the answer,
-/// so that nothing is allocated in the long run.
+/// A message between workers. The buffers of an announce travel with the question and come back
+/// with the answer, so that announces allocate nothing in the long run.
 #[doc(hidden)]
 pub enum Letter<T, S> {
     /// Please announce, and answer to worker `back`, if any, or else to the client.
@@ -70,9 +70,15 @@ pub enum Letter<T, S> {
     /// The answer to a scrape.
     Scraped { slot: Slot, part: Part },
     /// Please fill in your sheet for worker `back`.
-    Survey { slot: Slot, back: usize },
+    Survey { number: u32, back: usize },
     /// A filled-in sheet.
-    Surveyed { slot: Slot, sheet: S },
+    Surveyed { number: u32, sheet: Box<S> },
+}
+
+/// Sheets that are being collected.
+struct Survey<S> {
+    missing: usize,
+    sheets: Vec<S>,
 }
 
 /// The info-hashes of a scrape that one worker owns, each with its place in the question.
@@ -85,7 +91,8 @@ pub struct Router<T, S> {
     shard: Shard,
     mail: Mail<Letter<T, S>>,
     scrapes: Gather<(T, Vec<Scraped>)>,
-    surveys: Gather<(T, Vec<S>)>,
+    survey: Option<Survey<S>>,
+    surveys: u32,
     found: Peers,
     scraped: Vec<Scraped>,
     spares: Vec<Peers>,
@@ -100,7 +107,8 @@ impl<T: Copy, S> Router<T, S> {
             shard,
             mail,
             scrapes: Gather::new(GATHERED_MAX),
-            surveys: Gather::new(GATHERED_MAX),
+            survey: None,
+            surveys: 0,
             found: Peers::default(),
             scraped: Vec::new(),
             spares: Vec::new(),
@@ -180,26 +188,30 @@ impl<T: Copy, S> Router<T, S> {
         None
     }
 
-    /// Asks every worker for its sheet, this one through `lanes`. The sheets follow by
-    /// [`Lanes::deliver_survey`], at once if there is one worker only. `false`: too much is under
-    /// way, and nothing will follow.
-    pub fn survey(&mut self, ticket: T, lanes: &mut impl Lanes<T, S>) -> bool {
+    /// Asks every worker for its sheet, this one through `lanes`. All sheets together follow by
+    /// [`Lanes::deliver_survey`], at once if there is one worker only. While one survey is under
+    /// way no other is begun: its sheets will do. `false`: an inbox is full, and none is under way.
+    pub fn survey(&mut self, lanes: &mut impl Lanes<T, S>) -> bool {
+        if self.survey.is_some() {
+            return true;
+        }
         let own = lanes.sheet(self.shard.totals());
         let others = self.mail.boxes_total() - 1;
         if others == 0 {
-            lanes.deliver_survey(ticket, &[own]);
+            lanes.deliver_survey(&[own]);
             return true;
         }
-        let Some(slot) = self.surveys.open((ticket, vec![own]), others) else {
-            return false;
-        };
+        self.surveys = self.surveys.wrapping_add(1);
+        let (back, number) = (self.me, self.surveys);
         for worker in (0..=others).filter(|worker| *worker != self.me) {
-            let back = self.me;
-            if !self.mail.post(worker, Letter::Survey { slot, back }) {
-                self.surveys.close(slot);
+            if !self.mail.post(worker, Letter::Survey { number, back }) {
                 return false;
             }
         }
+        self.survey = Some(Survey {
+            missing: others,
+            sheets: vec![own],
+        });
         true
     }
 
@@ -284,16 +296,25 @@ impl<T: Copy, S> Router<T, S> {
                     lanes.deliver(ticket, Reply::Scrape(&scraped));
                 }
             }
-            Letter::Survey { slot, back } => {
-                let sheet = lanes.sheet(self.shard.totals());
-                self.mail.answer(back, Letter::Surveyed { slot, sheet });
+            Letter::Survey { number, back } => {
+                let sheet = Box::new(lanes.sheet(self.shard.totals()));
+                self.mail.answer(back, Letter::Surveyed { number, sheet });
             }
-            Letter::Surveyed { slot, sheet } => {
-                if let Some((ticket, sheets)) = self.surveys.part(slot, |(_, all)| all.push(sheet))
-                {
-                    lanes.deliver_survey(ticket, &sheets);
-                }
-            }
+            Letter::Surveyed { number, sheet } => self.surveyed(number, *sheet, lanes),
+        }
+    }
+
+    /// Takes a sheet; those of a survey given up are of no use.
+    fn surveyed(&mut self, number: u32, sheet: S, lanes: &mut impl Lanes<T, S>) {
+        let Some(survey) = self.survey.as_mut().filter(|_| number == self.surveys) else {
+            return;
+        };
+        survey.sheets.push(sheet);
+        survey.missing -= 1;
+        if survey.missing == 0
+            && let Some(survey) = self.survey.take()
+        {
+            lanes.deliver_survey(&survey.sheets);
         }
     }
 }

@@ -50,12 +50,31 @@ pub enum Count {
     Busy,
 }
 
-/// How many counts there are.
-const COUNTS: usize = Count::Busy as usize + 1;
+/// Every count by name, in order.
+pub const COUNTS: [(Count, &str); 18] = [
+    (Count::TcpAccept, "tcp accepted"),
+    (Count::TcpRefused, "tcp refused"),
+    (Count::HttpAnnounce, "http announces"),
+    (Count::HttpScrape, "http scrapes"),
+    (Count::HttpFailure, "http failures"),
+    (Count::HttpError, "http errors"),
+    (Count::HttpTimeout, "http timeouts"),
+    (Count::UdpReceived, "udp received"),
+    (Count::UdpConnect, "udp connects"),
+    (Count::UdpAnnounce, "udp announces"),
+    (Count::UdpLetter, "udp letters"),
+    (Count::UdpScrape, "udp scrapes"),
+    (Count::UdpMismatch, "udp mismatches"),
+    (Count::UdpMalformed, "udp malformed"),
+    (Count::UdpFailure, "udp failures"),
+    (Count::UdpSent, "udp sent"),
+    (Count::UdpSendDropped, "udp unsent"),
+    (Count::Busy, "busy"),
+];
 
 /// The counters of one worker, or the sum of several.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters([[u64; COUNTS]; 2]);
+pub struct Counters([[u64; COUNTS.len()]; 2]);
 
 impl Counters {
     /// Counts one.
@@ -122,6 +141,13 @@ impl Sheet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_are_named_in_their_order() {
+        for (column, (count, _)) in COUNTS.iter().enumerate() {
+            assert_eq!(*count as usize, column);
+        }
+    }
 
     #[test]
     fn sheets_add_up() {

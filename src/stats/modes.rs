@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use crate::stats::{Count, Sheet};
-use crate::types::Seconds;
+use crate::stats::{COUNTS, Count, Sheet};
+use crate::types::{Family, Seconds};
 
 /// Writes the text of one mode, from the sum of all sheets and the uptime.
 pub type Mode = fn(&Sheet, Seconds) -> String;
 
 /// Every mode there is.
-const MODES: [(&str, Mode); 8] = [
+const MODES: [(&str, Mode); 9] = [
     ("peer", peer),
     ("torr", torr),
     ("conn", conn),
@@ -17,6 +17,7 @@ const MODES: [(&str, Mode); 8] = [
     ("udp4", udp4),
     ("scrp", scrp),
     ("letters", letters),
+    ("counters", counters),
     ("version", version),
 ];
 
@@ -106,6 +107,23 @@ fn letters(sheet: &Sheet, uptime: Seconds) -> String {
     )
 }
 
+/// Not one of opentracker's: everything that is counted, for IPv4 and IPv6.
+fn counters(sheet: &Sheet, _: Seconds) -> String {
+    let counters = &sheet.counters;
+    let lines = COUNTS.iter().map(|(count, name)| {
+        let (v4, v6) = (
+            counters.of(Family::V4, *count),
+            counters.of(Family::V6, *count),
+        );
+        format!("{name}: {v4} {v6}\n")
+    });
+    let torrents = format!(
+        "torrents: {}\ncompleted: {}\n",
+        sheet.torrents, sheet.completed
+    );
+    lines.chain([torrents]).collect()
+}
+
 fn since(uptime: Seconds) -> String {
     format!("{uptime} seconds ({} hours)", uptime / 3600)
 }
@@ -118,7 +136,6 @@ fn version(_: &Sheet, _: Seconds) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::types::Family;
 
     #[test]
     fn texts_are_those_of_opentracker() {
@@ -129,14 +146,14 @@ mod tests {
             completed: 1,
             ..Sheet::default()
         };
-        let counters = &mut sheet.counters;
-        counters.add(Family::V4, Count::TcpAccept, 65);
-        counters.add(Family::V4, Count::HttpAnnounce, 29);
-        counters.add(Family::V4, Count::HttpScrape, 6);
-        counters.add(Family::V6, Count::UdpReceived, 34);
-        counters.add(Family::V6, Count::UdpAnnounce, 10);
-        counters.add(Family::V6, Count::UdpConnect, 8);
-        counters.add(Family::V4, Count::UdpLetter, 3);
+        let counted = &mut sheet.counters;
+        counted.add(Family::V4, Count::TcpAccept, 65);
+        counted.add(Family::V4, Count::HttpAnnounce, 29);
+        counted.add(Family::V4, Count::HttpScrape, 6);
+        counted.add(Family::V6, Count::UdpReceived, 34);
+        counted.add(Family::V6, Count::UdpAnnounce, 10);
+        counted.add(Family::V6, Count::UdpConnect, 8);
+        counted.add(Family::V4, Count::UdpLetter, 3);
         for (mode, expected) in [
             ("peer", "8\n2\nopentracker serving 1 torrents\nopentracker"),
             ("torr", "1\n0\nopentracker serving 1 torrents\nopentracker"),
@@ -161,6 +178,10 @@ mod tests {
                  opentracker scrape stats, 0 scrape/s (tcp and udp)",
             ),
             (
+                "version",
+                concat!("trackerd ", env!("CARGO_PKG_VERSION"), "\n"),
+            ),
+            (
                 "letters",
                 "10\n3\n67 seconds (0 hours)\n\
                  trackerd udp announces, 3 of 10 passed on by letter",
@@ -168,6 +189,9 @@ mod tests {
         ] {
             assert_eq!(find(Some(mode.as_bytes())).unwrap()(&sheet, 67), expected);
         }
+        let all = counters(&sheet, 0);
+        assert!(all.contains("udp connects: 0 8\n") && all.contains("tcp accepted: 65 0\n"));
+        assert_eq!(all.lines().count(), COUNTS.len() + 2);
         assert_eq!(find(None).unwrap()(&sheet, 0), peer(&sheet, 0));
         assert!(find(Some(b"nonsense")).is_none());
     }

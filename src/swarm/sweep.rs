@@ -49,7 +49,8 @@ impl Store {
             };
             broom.budget = broom.budget.saturating_sub(SLOTS_PER_STEP);
             let mut next = stretch.next.map_or(END, u64::from);
-            let (mut walk, mut goes) = (stretch, false);
+            // Memory goes back at the end of a segment, also that of torrents gone by themselves.
+            let (mut walk, mut goes) = (stretch, self.torrents.ends_segment(&stretch));
             while self.torrents.find_next(&mut walk) {
                 let hash = self.torrents.at(walk.place).hash(&self.keys);
                 match self.expire(

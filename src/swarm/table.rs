@@ -147,12 +147,19 @@ impl<S: Slot> Table<S> {
     /// all of it has been seen. Returns how many slots were dropped.
     pub fn retain(&mut self, keys: &Keys, stretch: Stretch, keep: impl FnMut(&S) -> bool) -> usize {
         let Place { segment, slot } = stretch.place;
+        let ends_segment = self.ends_segment(&stretch);
         let dropped = self.segments[segment].retain(keys, slot, stretch.left, keep);
         self.len -= dropped;
-        if slot + stretch.left == self.segments[segment].capacity() {
+        if ends_segment {
             self.settle(keys, segment);
         }
         dropped as usize
+    }
+
+    /// Whether the stretch reaches to the end of its segment.
+    pub fn ends_segment(&self, stretch: &Stretch) -> bool {
+        let Place { segment, slot } = stretch.place;
+        slot + stretch.left == self.segments[segment].capacity()
     }
 
     /// The stretch that begins with the hash `from` and has about `slots` slots. Stretches that

@@ -34,10 +34,13 @@ pub fn entropy<const N: usize>() -> io::Result<[u8; N]> {
     let mut have = 0;
     while have < N {
         let rest = &mut bytes[have..];
+        // By system call: std refers to the C function weakly, and with link-time optimisation a
+        // static musl then leaves it out, for us as well.
         // SAFETY: the pointer and length describe `rest`, which we own.
-        match unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) } {
-            n if n > 0 => have += n.unsigned_abs(),
-            _ => {
+        let got = unsafe { libc::syscall(libc::SYS_getrandom, rest.as_mut_ptr(), rest.len(), 0) };
+        match usize::try_from(got) {
+            Ok(got) => have += got,
+            Err(_) => {
                 let error = io::Error::last_os_error();
                 if error.kind() != io::ErrorKind::Interrupted {
                     return Err(error);

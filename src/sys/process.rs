@@ -71,7 +71,12 @@ pub fn become_user(user: User) -> io::Result<()> {
     // SAFETY: setgroups is given a pointer to one group that outlives the call; the others take
     // values.
     unsafe {
-        check(libc::setgroups(1, &user.gid))?;
+        if let Err(error) = check(libc::setgroups(1, &user.gid)) {
+            // In a user namespace even root may not; it matters only if we become somebody else.
+            if user.uid != libc::geteuid() {
+                return Err(error);
+            }
+        }
         check(libc::setgid(user.gid))?;
         check(libc::setuid(user.uid))?;
         if user.uid != 0 && libc::setuid(0) == 0 {
@@ -105,10 +110,13 @@ pub fn raise_open_files() -> io::Result<usize> {
     };
     // SAFETY: the pointer is to a local that outlives the call.
     check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
-    if limit.rlim_cur < limit.rlim_max {
-        limit.rlim_cur = limit.rlim_max;
-        // SAFETY: as above.
-        check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
+    let raised = libc::rlimit {
+        rlim_cur: limit.rlim_max,
+        ..limit
+    };
+    // SAFETY: as above.
+    if check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) }).is_ok() {
+        limit = raised;
     }
     Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
 }

@@ -46,8 +46,8 @@ impl Inbox {
 
     /// Takes what has arrived, as much as fits, without waiting; the number of datagrams.
     ///
-    /// Fewer than [`slots`](Self::slots) means that the socket was found empty. Errors that the
-    /// kernel reports of earlier replies (an ICMP "port unreachable") count as an empty batch.
+    /// Fewer than [`slots`](Self::slots) means that the socket was found empty; an error, of which
+    /// the kernel has none to report here, would count as that.
     pub fn receive(&mut self, socket: &impl AsRawFd) -> usize {
         let batch = self.envelopes.ready_to_receive(&mut self.bytes);
         self.received = loop {
