@@ -224,6 +224,12 @@ impl<S: Slot> Table<S> {
         }
     }
 
+    /// All slots, in use or not.
+    #[cfg(test)]
+    pub fn capacity(&self) -> usize {
+        self.segments.iter().map(Segment::capacity).sum()
+    }
+
     /// Gives back what memory a segment no longer needs.
     fn settle(&mut self, keys: &Keys, mut segment: usize) {
         while let Some(buddy) = self.buddy(keys, segment) {

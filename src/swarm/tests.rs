@@ -242,6 +242,43 @@ fn a_crowd_that_leaves_at_once_leaves_no_memory() {
 }
 
 #[test]
+fn torrents_that_stop_give_their_memory_back() {
+    let mut shard = Shard::new([3, 4], LIMITS, START);
+    let mut found = Peers::default();
+    let name = |number: u32| {
+        let mut hash = [7; 20];
+        hash[..4].copy_from_slice(&number.to_be_bytes());
+        InfoHash(hash)
+    };
+    for event in [Event::Started, Event::Stopped] {
+        // One stays, so that the table does.
+        for number in 0..50_000 {
+            let info_hash = name(number);
+            let a = announce(0, peer(Family::V4, 1), false);
+            let event = if number == 0 { Event::None } else { event };
+            shard.announce(
+                START,
+                &Announce {
+                    info_hash,
+                    event,
+                    ..a
+                },
+                &mut found,
+            );
+        }
+    }
+    assert_eq!(shard.totals().torrents, 1);
+    assert!(shard.store.torrents.capacity() > 50_000);
+    // Short of expiry, the passes of a life.
+    for now in START..START + LIMITS.peer_secs_max {
+        while shard.sweep(now).more {}
+    }
+    assert_eq!(shard.totals().torrents, 1);
+    let capacity = shard.store.torrents.capacity();
+    assert!(capacity < 5000, "{capacity}");
+}
+
+#[test]
 fn a_stop_creates_nothing() {
     let mut shard = Shard::new([1, 2], LIMITS, START);
     let a = Announce {
