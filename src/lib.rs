@@ -58,3 +58,14 @@ pub mod swarm;
 pub mod sys;
 pub mod types;
 pub mod wire;
+
+/// For all property tests: the same cases every time, and no files left behind.
+#[cfg(test)]
+fn seeded(cases: u32) -> proptest::test_runner::Config {
+    proptest::test_runner::Config {
+        cases,
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(20),
+        ..Default::default()
+    }
+}

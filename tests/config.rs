@@ -243,8 +243,16 @@ my.conf => is no option; a configuration file needs -f before it
     }
 }
 
+fn seeded() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(20),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+    #![proptest_config(seeded())]
 
     #[test]
     fn one_setting_of_time_or_numwant_moves_the_others_along(

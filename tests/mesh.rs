@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use trackerd::router::{Home, Lanes, Letter, Mail, Owners, Router, Wake};
 use trackerd::swarm::{Limits, Shard, Totals};
 use trackerd::types::{Announce, Counts, Event, InfoHash, PeerAddr, Peers, Reply, Scraped, Want};
@@ -172,6 +173,7 @@ fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: None,
+        rng_seed: RngSeed::Fixed(20),
         ..ProptestConfig::default()
     }
 }

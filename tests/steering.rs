@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use trackerd::router::Owners;
 use trackerd::sys::{socket, steer};
 use trackerd::types::InfoHash;
@@ -51,6 +52,7 @@ fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
         failure_persistence: None,
+        rng_seed: RngSeed::Fixed(20),
         ..ProptestConfig::default()
     }
 }

@@ -294,7 +294,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
+        #![proptest_config(crate::seeded(256))]
 
         #[test]
         fn takes_any_bytes(text: Vec<u8>) {

@@ -175,55 +175,60 @@ fn answer(
     let Office { router, desk } = office;
     let ip = source.addr.ip();
     let family = Family::of(ip);
-    let Some(request) = Request::parse(bytes) else {
-        return desk.counters.count(family, Count::UdpMalformed);
-    };
-    if let Request::Connect { transaction } = request {
-        desk.counters.count(family, Count::UdpConnect);
-        let connection = desk.cookie.issue(desk.now, ip);
-        wire::Reply::Connect {
-            transaction,
-            connection,
-        }
-        .emit(outbox.reply(&source));
-        return;
-    }
-    let (connection, transaction) = match &request {
-        Request::Announce(announce) => (announce.connection, announce.transaction),
-        Request::Scrape(scrape) => (scrape.connection, scrape.transaction),
-        Request::Connect { .. } => return,
-    };
-    let to = Return {
+    let to = |transaction| Return {
         listener,
         source,
         transaction,
     };
-    if !desk.cookie.check(desk.now, ip, connection) {
-        desk.counters.count(family, Count::UdpMismatch);
-        let reply = outbox.reply(&source);
-        let message = b"Connection ID mismatch.";
-        wire::Reply::Error {
-            transaction,
-            message,
+    match Request::parse(bytes) {
+        None => desk.counters.count(family, Count::UdpMalformed),
+        Some(Request::Connect { transaction }) => {
+            desk.counters.count(family, Count::UdpConnect);
+            let connection = desk.cookie.issue(desk.now, ip);
+            wire::Reply::Connect {
+                transaction,
+                connection,
+            }
+            .emit(outbox.reply(&source));
         }
-        .emit(reply);
-        // The address is not proven: nothing longer than the request may go there.
-        if reply.len() > bytes.len() {
-            reply.clear();
-        }
-        return;
-    }
-    match request {
-        Request::Announce(announce) => announce_at(&to, &announce, outbox, office),
-        Request::Scrape(scrape) => {
-            desk.counters.count(family, Count::UdpScrape);
-            let ticket = Ticket::Udp(to);
-            if let Some(reply) = router.scrape(desk.now, scrape.hashes(), ticket) {
-                emit(&to, reply, outbox, desk);
+        Some(Request::Announce(announce)) => {
+            let to = to(announce.transaction);
+            if is_proven(&to, announce.connection, bytes.len(), outbox, desk) {
+                announce_at(&to, &announce, outbox, office);
             }
         }
-        Request::Connect { .. } => {}
+        Some(Request::Scrape(scrape)) => {
+            let to = to(scrape.transaction);
+            if is_proven(&to, scrape.connection, bytes.len(), outbox, desk) {
+                desk.counters.count(family, Count::UdpScrape);
+                let reply = router.scrape(desk.now, scrape.hashes(), Ticket::Udp(to));
+                if let Some(reply) = reply {
+                    emit(&to, reply, outbox, desk);
+                }
+            }
+        }
     }
+}
+
+/// Whether the client has the connection id that was sent to its address. If not, it is told so,
+/// unless that takes more bytes than the request had: the address may be somebody else's.
+fn is_proven(
+    to: &Return,
+    connection: u64,
+    request_len: usize,
+    outbox: &mut Outbox,
+    desk: &mut Desk,
+) -> bool {
+    let ip = to.source.addr.ip();
+    if desk.cookie.check(desk.now, ip, connection) {
+        return true;
+    }
+    desk.counters.count(Family::of(ip), Count::UdpMismatch);
+    let reply = refuse(to, b"Connection ID mismatch.", outbox);
+    if reply.len() > request_len {
+        reply.clear();
+    }
+    false
 }
 
 fn announce_at(
@@ -244,7 +249,8 @@ fn announce_at(
     };
     if let Some(text) = refusal {
         desk.counters.count(family, Count::UdpFailure);
-        return refuse(to, text.as_bytes(), outbox);
+        refuse(to, text.as_bytes(), outbox);
+        return;
     }
     // Who doesn't say how many gets as many as fit, as opentracker does.
     let fit = wire::peers_max(family) as u16;
@@ -286,10 +292,12 @@ fn emit(to: &Return, reply: Reply<'_>, outbox: &mut Outbox, desk: &mut Desk) {
     }
 }
 
-fn refuse(to: &Return, message: &[u8], outbox: &mut Outbox) {
-    let reply = wire::Reply::Error {
+fn refuse<'a>(to: &Return, message: &[u8], outbox: &'a mut Outbox) -> &'a mut Vec<u8> {
+    let reply = outbox.reply(&to.source);
+    wire::Reply::Error {
         transaction: to.transaction,
         message,
-    };
-    reply.emit(outbox.reply(&to.source));
+    }
+    .emit(reply);
+    reply
 }

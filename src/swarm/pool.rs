@@ -258,9 +258,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig {
-            cases: 64, failure_persistence: None, ..ProptestConfig::default()
-        })]
+        #![proptest_config(crate::seeded(64))]
 
         #[test]
         fn blocks_keep_their_words(

@@ -444,9 +444,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig {
-            cases: 64, failure_persistence: None, ..ProptestConfig::default()
-        })]
+        #![proptest_config(crate::seeded(64))]
 
         #[test]
         fn holds_what_a_map_holds(

@@ -330,7 +330,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::wire::proptest_config())]
+        #![proptest_config(crate::seeded(256))]
 
         #[test]
         fn dictionaries_round_trip(

@@ -63,7 +63,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::wire::proptest_config())]
+        #![proptest_config(crate::seeded(256))]
 
         #[test]
         fn round_trip(n: u64) {

@@ -15,13 +15,3 @@ pub mod http;
 pub mod query;
 mod scan;
 pub mod udp;
-
-/// For all property tests of this room: the same cases every time, and no files left behind.
-#[cfg(test)]
-fn proptest_config() -> proptest::test_runner::Config {
-    proptest::test_runner::Config {
-        failure_persistence: None,
-        rng_seed: proptest::test_runner::RngSeed::Fixed(20),
-        ..Default::default()
-    }
-}

@@ -670,7 +670,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::wire::proptest_config())]
+        #![proptest_config(crate::seeded(256))]
 
         #[test]
         fn announces_round_trip(

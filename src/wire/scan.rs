@@ -30,7 +30,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(crate::wire::proptest_config())]
+        #![proptest_config(crate::seeded(256))]
 
         #[test]
         fn as_byte_by_byte(
