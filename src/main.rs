@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            say(io::stderr(), &format!("trackerd: {fatal}\n"));
+            say(io::stderr(), &format!("{fatal}\n"));
             ExitCode::from(fatal.exit as u8)
         }
     }
