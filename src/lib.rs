@@ -22,7 +22,8 @@
 //! word, which the kernel does as well ([`sys::steer`]), so that datagrams come to the worker that
 //! owns their torrent. What comes to another one, as HTTP mostly does, crosses by letter
 //! ([`router`]). One worker writes no letters at all. The main thread stays off the road: it
-//! brings the workers up and down, and heeds signals.
+//! brings the workers up and down, and heeds signals. Files are read again by another, the clerk,
+//! who hands the workers new rules whole.
 //!
 //! # The rooms, and whom they may name
 //!

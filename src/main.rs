@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use trackerd::config::{self, Command, Config};
+use trackerd::config::{self, Command};
 use trackerd::error::Fatal;
 use trackerd::net;
 
@@ -18,10 +18,11 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Fatal> {
-    match config::parse(std::env::args_os().skip(1))? {
+    let args: Vec<_> = std::env::args_os().skip(1).collect();
+    match config::parse(&args)? {
         Command::Run(config) => {
-            open_log(&config);
-            net::run(&config)?;
+            open_log();
+            net::run(&config, args)?;
         }
         Command::Check(approval) => say(io::stderr(), &format!("{approval}\n")),
         Command::Help(text) => say(io::stdout(), &text),
@@ -35,10 +36,9 @@ fn say(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
 }
 
-/// Messages go to stderr without time stamps: whoever collects them knows the time.
-fn open_log(config: &Config) {
+/// Messages go to stderr without time stamps: whoever collects them knows the time. How much is
+/// said may change while serving, so that is not for the logger to decide.
+fn open_log() {
     let mut log = env_logger::Builder::new();
-    log.parse_filters(config.log_level)
-        .format_timestamp(None)
-        .init();
+    log.parse_filters("trace").format_timestamp(None).init();
 }

@@ -18,7 +18,7 @@ use crate::error::Fatal;
 use crate::types::{Net, Seconds};
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Name and version, such as `trackerd 0.1.0`.
 pub const VERSION: &str = concat!("trackerd ", env!("CARGO_PKG_VERSION"));
@@ -124,6 +124,20 @@ where
         parse::Argv::Settings(args) => args,
     };
     let approval = args.check.then(|| args.approval());
-    let config = draft::config(&args.read()?)?;
+    let config = draft::config(&args.read(parse::load)?)?;
     Ok(approval.map_or(Command::Run(config), Command::Check))
+}
+
+/// Understands the same command line again, in a process that serves already; `place` says where a
+/// file is now.
+///
+/// # Errors
+/// As [`parse`]; also, with exit code 66, for a file that is not regular, since it may have been
+/// read to its end, and for an empty one, since it may be being written.
+pub fn read_again(args: &[OsString], place: impl Fn(&Path) -> PathBuf) -> Result<Config, Fatal> {
+    let args = match parse::argv(args)? {
+        parse::Argv::Settings(args) => args,
+        parse::Argv::Help | parse::Argv::Version => parse::Args::default(),
+    };
+    draft::config(&args.read(|path| parse::load_again(&place(path)))?)
 }

@@ -6,9 +6,10 @@ use super::values;
 use crate::error::{Exit, Fatal};
 use lexopt::{Arg, Parser};
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::rc::Rc;
 
 /// The most bytes of a file: far more than there is to say, and less than a router's memory.
@@ -96,10 +97,10 @@ where
 impl Args {
     /// All that was said: the files in their order, then the command line, which so has the
     /// last word.
-    pub fn read(self) -> Result<Vec<Said>, Fatal> {
+    pub fn read(self, load: impl Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Vec<Said>, Fatal> {
         let mut said = Vec::new();
         for path in &self.files {
-            said.append(&mut file(path)?);
+            said.append(&mut file(path, &load)?);
         }
         said.extend(self.said);
         // `-i` alone moves the default ports.
@@ -169,8 +170,8 @@ impl Origin {
     }
 }
 
-fn file(path: &str) -> Result<Vec<Said>, Fatal> {
-    let text = load(path).map_err(|error| {
+fn file(path: &str, load: impl Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Vec<Said>, Fatal> {
+    let text = load(path.as_ref()).map_err(|error| {
         Fatal::new(
             Exit::NoInput,
             path,
@@ -180,7 +181,8 @@ fn file(path: &str) -> Result<Vec<Said>, Fatal> {
     lines(path, &text)
 }
 
-fn load(path: &str) -> io::Result<Vec<u8>> {
+/// Reads a file.
+pub fn load(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     File::open(path)?
         .take(FILE_MAX as u64 + 1)
@@ -188,6 +190,17 @@ fn load(path: &str) -> io::Result<Vec<u8>> {
     match text.len() {
         0..=FILE_MAX => Ok(text),
         _ => Err(io::Error::other("it is larger than a megabyte")),
+    }
+}
+
+/// Reads a file that was read before, and may have been a pipe, or be written at this moment.
+pub fn load_again(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    match load(path)? {
+        text if text.is_empty() => Err(io::Error::other("it is empty")),
+        text => Ok(text),
     }
 }
 

@@ -1,16 +1,15 @@
-//! Off the road: privileges, files, signals. Runs on the main thread and may take its time.
+//! Off the road: privileges and signals, on the main thread; and what it shares with the workers.
 
-use std::fs;
 use std::io;
-use std::path::Path;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::access::{Gate, HashList, Nets, Torrents};
-use crate::config::{Config, HashFile};
+use crossbeam_channel::Sender;
+
+use crate::config::Config;
 use crate::error::{Exit, Fatal};
+use crate::net::rules::Rules;
 use crate::router::Wake;
 use crate::sys::clock::Clock;
 use crate::sys::process::{self, User};
@@ -22,47 +21,45 @@ const NOBODY: User = User {
     gid: 65534,
 };
 
-/// How long workers have to let go of an old list before nobody waits for them any longer.
-const RETIRE_TRIES: u32 = 100;
-const RETIRE_PAUSE: Duration = Duration::from_millis(5);
-
 /// What the control thread and the workers have in common.
 pub struct Shared {
     /// The one clock, so that all agree on the time.
     pub clock: Clock,
     /// Set when everybody shall come to an end.
     pub stopping: AtomicBool,
-    gate: Mutex<Gate>,
-    /// Counts the gates there have been.
+    rules: Mutex<Rules>,
+    /// Counts the rules there have been.
     version: AtomicUsize,
 }
 
 impl Shared {
     /// Starts the clock.
-    pub fn new(gate: Gate) -> Shared {
+    pub fn new(rules: Rules) -> Shared {
         Shared {
             clock: Clock::start(),
             stopping: AtomicBool::new(false),
-            gate: Mutex::new(gate),
+            rules: Mutex::new(rules),
             version: AtomicUsize::new(0),
         }
     }
 
-    /// The gate in force.
-    pub fn gate(&self) -> Gate {
-        self.gate
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// The rules in force.
+    pub fn rules(&self) -> Rules {
+        self.lock().clone()
     }
 
-    /// Takes over a new gate, if there is one since `version`.
-    pub fn refresh(&self, version: &mut usize, gate: &mut Gate) {
+    /// The rules in force, if there are others since `version`.
+    pub fn refresh(&self, version: &mut usize) -> Option<Rules> {
         let newest = self.version.load(Ordering::Acquire);
-        if *version != newest {
-            *version = newest;
-            *gate = self.gate();
-        }
+        (mem::replace(version, newest) != newest).then(|| self.rules())
+    }
+
+    /// Puts other rules in force, and returns the old ones.
+    pub fn replace(&self, rules: Rules, wakes: &[Wake]) -> Rules {
+        let old = mem::replace(&mut *self.lock(), rules);
+        self.version.fetch_add(1, Ordering::Release);
+        wakes.iter().for_each(|wake| wake());
+        old
     }
 
     /// Brings everybody to an end.
@@ -71,10 +68,8 @@ impl Shared {
         wakes.iter().for_each(|wake| wake());
     }
 
-    fn replace(&self, gate: Gate, wakes: &[Wake]) {
-        *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = gate;
-        self.version.fetch_add(1, Ordering::Release);
-        wakes.iter().for_each(|wake| wake());
+    fn lock(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -107,89 +102,18 @@ pub fn drop_privileges(config: &Config) -> Result<(), Fatal> {
     process::become_user(user).map_err(|error| fatal("tracker.user", error))
 }
 
-/// The gate as configured, its list read from the file.
-///
-/// # Errors
-/// When a blacklist can't be read. A whitelist that can't be read allows nothing, which is safe,
-/// and is said.
-pub fn gate(config: &Config) -> Result<Gate, Fatal> {
-    let torrents = match &config.hashes {
-        HashFile::None => Torrents::All,
-        HashFile::White(path) => Torrents::Only(read_list(path).unwrap_or_else(|error| {
-            log::error!("{}: {error}; no torrent is served", path.display());
-            Arc::default()
-        })),
-        HashFile::Black(path) => {
-            let list = read_list(path).map_err(|error| {
-                let what = format!("{error}; without its blacklist the tracker would be open");
-                Fatal::new(Exit::NoInput, path.display().to_string(), what)
-            })?;
-            Torrents::AllBut(list)
-        }
-    };
-    let readers = &config.stats_readers;
-    let readers = (!readers.is_empty()).then(|| Arc::new(Nets::from_iter(readers.iter().copied())));
-    Ok(Gate {
-        torrents,
-        stats_readers: readers,
-    })
-}
-
-/// Heeds signals until one says stop, then brings the workers to an end.
+/// Heeds signals until one says stop, then brings the workers to an end. For a reload the clerk is
+/// told, who has a thread of his own: signals are heard while files are read.
 pub fn run(
-    config: &Config,
     mut signals: Signals,
+    clerk: &Sender<()>,
     shared: &Shared,
     wakes: &[Wake],
 ) -> io::Result<()> {
     while signals.wait()? == Signal::Reload {
-        reload(config, shared, wakes);
+        // If it is full, an errand waits that has not begun and so will see what there is now.
+        let _ = clerk.try_send(());
     }
     shared.stop(wakes);
     Ok(())
-}
-
-/// Reads the list again and swaps it whole; one that can't be read leaves the old one in force.
-fn reload(config: &Config, shared: &Shared, wakes: &[Wake]) {
-    let (HashFile::White(path) | HashFile::Black(path)) = &config.hashes else {
-        return log::info!("reload: there is no list to read again");
-    };
-    let list = match read_list(path) {
-        Ok(list) => list,
-        Err(error) => {
-            return log::error!("{}: {error}; the list in force stays", path.display());
-        }
-    };
-    let mut gate = shared.gate();
-    let (torrents, old) = match gate.torrents {
-        Torrents::AllBut(old) => (Torrents::AllBut(list), old),
-        Torrents::Only(old) => (Torrents::Only(list), old),
-        Torrents::All => return,
-    };
-    gate.torrents = torrents;
-    shared.replace(gate, wakes);
-    retire(&old);
-}
-
-/// Waits, not for long, until nobody else holds the old list: giving back the memory of a large
-/// one takes a moment, which shall not pass on the road.
-fn retire(list: &Arc<HashList>) {
-    for _ in 0..RETIRE_TRIES {
-        if Arc::strong_count(list) == 1 {
-            return;
-        }
-        thread::sleep(RETIRE_PAUSE);
-    }
-}
-
-fn read_list(path: &Path) -> io::Result<Arc<HashList>> {
-    let (list, bad) = HashList::parse(&fs::read(path)?);
-    for line in &bad.first {
-        log::warn!("{}:{line}: not an info-hash, skipped", path.display());
-    }
-    if bad.total > bad.first.len() {
-        log::warn!("{}: {} lines skipped in all", path.display(), bad.total);
-    }
-    log::info!("{}: {} info-hashes", path.display(), list.len());
-    Ok(Arc::new(list))
 }

@@ -3,6 +3,7 @@
 use std::mem;
 
 use crate::access::{Cookie, Gate};
+use crate::net::rules::Rules;
 use crate::stats::{Count, Counters};
 use crate::types::Seconds;
 
@@ -23,6 +24,8 @@ pub struct Terms {
     pub redirect_url: Option<String>,
     /// The path of the statistics, without a leading slash.
     pub stats_path: String,
+    /// The most connections of one worker.
+    pub connections_max: usize,
     /// How long a connection may wait for its next request.
     pub idle_secs_max: Seconds,
     /// How long a request may take to arrive, and its answer to leave.
@@ -65,12 +68,12 @@ pub struct Desk {
 
 impl Desk {
     /// A desk; `random` seeds the jitter of the intervals.
-    pub fn new(terms: Terms, gate: Gate, cookie: Cookie, random: u32) -> Desk {
+    pub fn new(rules: Rules, cookie: Cookie, random: u32) -> Desk {
         let counters = Counters::default();
         Desk {
             now: 0,
-            terms,
-            gate,
+            terms: rules.terms,
+            gate: rules.gate,
             cookie,
             counters,
             random: random | 1,

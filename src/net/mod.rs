@@ -10,10 +10,13 @@ mod conn;
 mod control;
 mod desk;
 mod http;
+mod reload;
+mod rules;
 mod tcp;
 mod udp;
 mod worker;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -30,7 +33,9 @@ use crate::sys::signal::{Signal, Signals};
 use crate::sys::{clock, memory, process};
 use bind::{Bound, Sockets};
 use control::Shared;
-use desk::{Desk, Terms};
+use desk::Desk;
+use reload::{Clerk, Origin};
+use rules::{Grants, Occasion, Rules};
 use worker::Worker;
 
 /// Where an answer goes.
@@ -50,15 +55,13 @@ pub struct Office<'a> {
     desk: &'a mut Desk,
 }
 
-/// Descriptors kept for everything that is not a connection, besides the listening sockets: the
-/// polls, the log, files that are read again.
-const DESCRIPTORS_KEPT: usize = 32;
-
-/// Serves as configured until told to stop.
+/// Serves as configured until told to stop. On SIGHUP, `args`, the command line that led to
+/// `config`, is read again with the files it names.
 ///
 /// # Errors
 /// When the start fails: an address in use, a user that doesn't exist, a list that can't be read.
-pub fn run(config: &Config) -> Result<(), Fatal> {
+pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
+    log::set_max_level(reload::level(config));
     memory::give_back_early();
     // Before any thread starts: threads inherit which signals are taken out of their hands.
     let signals = Signals::open().map_err(os("signals"))?;
@@ -74,19 +77,21 @@ pub fn run(config: &Config) -> Result<(), Fatal> {
             .widen(bytes)
             .map_err(os("listen.udp.receive_buffer"))?;
     }
+    let origin = Origin::new(args, config, process::is_root());
     control::drop_privileges(config)?;
-    let shared = Arc::new(Shared::new(control::gate(config)?));
+    let grants = Grants {
+        descriptors,
+        used: workers * (3 + bound.names.len()),
+        workers,
+    };
+    let rules = Rules::new(config, grants, Occasion::Start)?;
+    let shared = Arc::new(Shared::new(rules));
     let owners = Owners::new(workers, random().map_err(os("entropy"))?);
     if workers > 1 {
         steer(&bound, &owners);
     }
     let addresses = bound.names.join(" ");
-    let connections_max = connections(config, descriptors, workers * (3 + bound.names.len()));
-    let assembly = Assembly {
-        config,
-        owners,
-        connections_max,
-    };
+    let assembly = Assembly { config, owners };
     let workers = assembly
         .assemble(bound.sockets, &shared)
         .map_err(os("workers"))?;
@@ -94,7 +99,15 @@ pub fn run(config: &Config) -> Result<(), Fatal> {
     let threads = start(workers, config.pin_workers).map_err(os("threads"))?;
     // Who doesn't listen any more is no reason not to serve.
     let _ = writeln!(io::stderr(), "ready: {addresses}");
-    control::run(config, signals, &shared, &wakes).map_err(os("signals"))?;
+    let clerk = Clerk {
+        origin,
+        config: config.clone(),
+        grants,
+        shared: Arc::clone(&shared),
+        wakes: wakes.clone(),
+    };
+    let clerk = clerk.start().map_err(os("threads"))?;
+    control::run(signals, &clerk, &shared, &wakes).map_err(os("signals"))?;
     for thread in threads {
         match thread.join() {
             Ok(ended) => ended.map_err(os("worker"))?,
@@ -116,25 +129,10 @@ fn steer(bound: &Bound, owners: &Owners) {
     }
 }
 
-/// How many connections there may be, given how many descriptors the system grants and how many
-/// are needed for other things.
-fn connections(config: &Config, descriptors: usize, used: usize) -> usize {
-    let wanted = config.connections_max;
-    let possible = descriptors.saturating_sub(used + DESCRIPTORS_KEPT);
-    if possible < wanted {
-        log::warn!(
-            "http.connections_max: {possible} instead of {wanted}, since the system grants no \
-             more than {descriptors} open files; see `ulimit -n`"
-        );
-    }
-    wanted.min(possible).max(1)
-}
-
 /// What the workers are put together from.
 struct Assembly<'a> {
     config: &'a Config,
     owners: Owners,
-    connections_max: usize,
 }
 
 impl Assembly<'_> {
@@ -144,7 +142,6 @@ impl Assembly<'_> {
         sockets: Vec<Sockets>,
         shared: &Arc<Shared>,
     ) -> io::Result<Vec<(Wake, Worker)>> {
-        let share = self.connections_max.div_ceil(sockets.len());
         let polls = sockets.iter().map(|_| Poll::new());
         let polls = polls.collect::<io::Result<Vec<_>>>()?;
         let wakes = polls.iter().map(wake).collect::<io::Result<Vec<_>>>()?;
@@ -161,11 +158,10 @@ impl Assembly<'_> {
             let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
             let shard = Shard::new(seed, limits, shared.clock.read());
             let router = Router::new(me, self.owners, shard, mail);
-            let desk = Desk::new(terms(self.config), shared.gate(), cookie.clone(), random()?);
+            let desk = Desk::new(shared.rules(), cookie.clone(), random()?);
             workers.push(Worker::new(
                 poll,
                 sockets,
-                share,
                 router,
                 desk,
                 Arc::clone(shared),
@@ -199,19 +195,4 @@ fn start(workers: Vec<Worker>, pin: bool) -> io::Result<Vec<JoinHandle<io::Resul
         })
     });
     threads.collect()
-}
-
-/// What clients are told, as configured.
-fn terms(config: &Config) -> Terms {
-    Terms {
-        interval: config.interval,
-        interval_jitter: config.interval_jitter,
-        min_interval: config.min_interval,
-        numwant_default: config.numwant_default,
-        numwant_max: config.numwant_max,
-        redirect_url: config.redirect_url.clone(),
-        stats_path: config.stats_path.clone(),
-        idle_secs_max: config.idle_secs_max,
-        request_secs_max: config.request_secs_max,
-    }
 }

@@ -41,7 +41,6 @@ pub struct Tcp {
     listeners: Vec<Listener>,
     places: Vec<Place>,
     free: Vec<usize>,
-    connections_max: usize,
     registry: Registry,
     /// Token of the first listener; the connections' follow.
     first_token: usize,
@@ -84,7 +83,6 @@ impl Tcp {
         listeners: Vec<std::net::TcpListener>,
         registry: Registry,
         first_token: usize,
-        connections_max: usize,
     ) -> io::Result<Tcp> {
         let listeners = listeners
             .into_iter()
@@ -111,7 +109,6 @@ impl Tcp {
             listeners,
             places: Vec::new(),
             free: Vec::new(),
-            connections_max,
             registry,
             first_token,
             unfinished: VecDeque::new(),
@@ -251,7 +248,7 @@ impl Tcp {
     /// mostly there already.
     fn welcome(&mut self, conn: Conn, office: &mut Office<'_>) {
         let taken = self.places.len() - self.free.len();
-        if taken >= self.connections_max && !self.evict_idle(office) {
+        if taken >= office.desk.terms.connections_max && !self.evict_idle(office) {
             office.desk.counters.count(conn.family(), Count::TcpRefused);
             return conn.turn_away(&mut self.with);
         }

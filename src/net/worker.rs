@@ -11,6 +11,7 @@ use mio::{Events, Poll, Token};
 
 use crate::net::bind::Sockets;
 use crate::net::desk::Desk;
+use crate::net::rules::Rules;
 use crate::net::tcp::Tcp;
 use crate::net::udp::Udp;
 use crate::net::{Office, Router, Shared, Ticket};
@@ -68,7 +69,6 @@ impl Worker {
     pub fn new(
         poll: Poll,
         sockets: Sockets,
-        connections_max: usize,
         router: Router,
         desk: Desk,
         shared: Arc<Shared>,
@@ -77,7 +77,7 @@ impl Worker {
         udp.register(poll.registry(), FIRST_SOCKET)?;
         let first_listener = FIRST_SOCKET + udp.len();
         let registry = poll.registry().try_clone()?;
-        let tcp = Tcp::new(sockets.tcp, registry, first_listener, connections_max)?;
+        let tcp = Tcp::new(sockets.tcp, registry, first_listener)?;
         let lanes = Desks { udp, tcp, desk };
         let clock = shared.clock;
         Ok(Worker {
@@ -120,7 +120,10 @@ impl Worker {
         let Worker { router, lanes, .. } = self;
         let now = self.clock.read();
         lanes.desk.now = now;
-        self.shared.refresh(&mut self.rules, &mut lanes.desk.gate);
+        if let Some(Rules { terms, gate }) = self.shared.refresh(&mut self.rules) {
+            lanes.desk.terms = terms;
+            lanes.desk.gate = gate;
+        }
         lanes.go_on(router);
         for event in events {
             lanes.ready(event, router);

@@ -6,6 +6,7 @@
 //! decides: callers say what they want, and get `io::Error` when the system refuses.
 
 pub mod clock;
+pub mod file;
 pub mod memory;
 pub mod process;
 pub mod signal;

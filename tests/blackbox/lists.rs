@@ -124,10 +124,8 @@ fn reloads_lose_nothing(workers: usize) {
             }
             answered
         });
-        for n in 1..=20 {
-            tracker.signal("HUP");
-            let reloaded = || tracker.log().matches("2 info-hashes").count() > n;
-            eventually("the list was read again", reloaded);
+        for _ in 0..50 {
+            tracker.reload("reload: done");
         }
         enough.store(true, Ordering::Relaxed);
         assert!(by_udp.join().unwrap() > 20);
@@ -174,4 +172,45 @@ fn a_missing_blacklist_keeps_the_door_shut() {
     let ended = setup.arg("-b").arg(&path).run();
     assert_eq!(ended.code, Some(66), "{ended:?}");
     assert!(ended.stderr.contains(path.to_str().unwrap()), "{ended:?}");
+}
+
+#[test]
+fn a_list_without_sense_leaves_the_old_one_in_force() {
+    let tracker = start(2, "-w", &[torrent(1)]);
+    for (content, message) in [
+        ("", "the file is empty"),
+        ("what is this?\nno hash\n", "there is no info-hash in it"),
+    ] {
+        tracker.replace("list", content);
+        tracker.reload(message);
+        assert!(served(&tracker, torrent(1)) && !served(&tracker, torrent(2)));
+    }
+    // A directory is no list either, and a fifo must not keep anybody waiting.
+    std::fs::remove_file(tracker.path("list")).unwrap();
+    std::fs::create_dir(tracker.path("list")).unwrap();
+    tracker.reload("not a regular file");
+    assert!(served(&tracker, torrent(1)));
+    std::fs::remove_dir(tracker.path("list")).unwrap();
+    // Comments alone are a list of nothing.
+    tracker.replace("list", "# nobody\n\n");
+    tracker.reload("reload: done");
+    eventually("nobody is let in", || !served(&tracker, torrent(1)));
+    tracker.stop();
+}
+
+#[test]
+fn a_whitelist_of_rubbish_lets_nobody_in() {
+    let setup = Setup::new().file("list", "what is this?\n");
+    let path = setup.path("list");
+    let tracker = setup.arg("-w").arg(&path).start();
+    tracker.wait_for_line("no torrent is served");
+    assert!(!served(&tracker, torrent(1)));
+}
+
+#[test]
+fn a_blacklist_of_rubbish_keeps_the_door_shut() {
+    let setup = Setup::new().file("list", "what is this?\n");
+    let path = setup.path("list");
+    let ended = setup.arg("-b").arg(&path).run();
+    assert_eq!(ended.code, Some(66), "{ended:?}");
 }

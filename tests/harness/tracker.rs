@@ -144,7 +144,7 @@ impl Setup {
         };
         if !self.settings.is_empty() {
             let path = self.path("trackerd.conf");
-            fs::write(&path, &self.settings).unwrap();
+            write_for_all(&path, &self.settings);
             command.arg("-f").arg(path);
         }
         command.args(&self.args).stdin(Stdio::null());
@@ -218,6 +218,19 @@ impl Tracker {
         let new = self.path("new");
         write_for_all(&new, content);
         fs::rename(new, self.path(name)).unwrap();
+    }
+
+    /// Other words for the configuration file.
+    pub fn configure(&self, settings: &str) {
+        self.replace("trackerd.conf", settings);
+    }
+
+    /// Has the configuration read again, and waits until it says a line with this part once more.
+    #[track_caller]
+    pub fn reload(&self, part: &str) {
+        let said = self.log().matches(part).count();
+        self.signal("HUP");
+        super::eventually(part, || self.log().matches(part).count() > said);
     }
 
     pub fn signal(&self, name: &str) {

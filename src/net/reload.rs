@@ -1,0 +1,176 @@
+//! The clerk: reads the configuration and its lists again, and hands the workers new rules.
+//!
+//! A thread of its own, off the road and apart from the one that heeds signals: a file system
+//! that hangs keeps neither requests nor the end of the process waiting.
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::access::Torrents;
+use crate::config::{self, Config};
+use crate::error::{Exit, Fatal};
+use crate::net::control::Shared;
+use crate::net::rules::{Grants, Occasion, Rules};
+use crate::router::Wake;
+
+/// How long workers have to let go of an old list before nobody waits for them any longer.
+const RETIRE_TRIES: u32 = 2000;
+const RETIRE_PAUSE: Duration = Duration::from_millis(5);
+
+/// Where the configuration came from.
+pub struct Origin {
+    args: Vec<OsString>,
+    /// The directory that names in `args` start from, if the system tells.
+    start_dir: PathBuf,
+    /// The root directory of the process since, as named from outside.
+    root: Option<PathBuf>,
+}
+
+impl Origin {
+    /// The command line, without the program's name. To be called before privileges are dropped,
+    /// where `confined` says whether `config.rootdir` will be the root.
+    pub fn new(args: Vec<OsString>, config: &Config, confined: bool) -> Origin {
+        let start_dir = env::current_dir().unwrap_or_default();
+        let root = config.rootdir.as_ref().filter(|_| confined);
+        Origin {
+            args,
+            root: root.map(|dir| start_dir.join(dir)),
+            start_dir,
+        }
+    }
+
+    /// Where a file named at the start is now.
+    fn place(&self, path: &Path) -> PathBuf {
+        let path = self.start_dir.join(path);
+        match self.root.as_ref().map(|root| path.strip_prefix(root)) {
+            Some(Ok(inside)) => Path::new("/").join(inside),
+            _ => path,
+        }
+    }
+}
+
+/// Keeps the rules up to date.
+pub struct Clerk {
+    /// Where the configuration is read again.
+    pub origin: Origin,
+    /// The configuration in force.
+    pub config: Config,
+    /// What the start has settled.
+    pub grants: Grants,
+    /// What the workers read.
+    pub shared: Arc<Shared>,
+    /// What makes them read it.
+    pub wakes: Vec<Wake>,
+}
+
+impl Clerk {
+    /// Sets the clerk to work on a thread of its own. What is returned takes errands; one that
+    /// waits already is enough.
+    pub fn start(self) -> io::Result<Sender<()>> {
+        let (sender, errands) = crossbeam_channel::bounded(1);
+        let thread = thread::Builder::new().name("clerk".into());
+        thread.spawn(move || self.run(&errands))?;
+        Ok(sender)
+    }
+
+    fn run(mut self, errands: &Receiver<()>) {
+        while errands.recv().is_ok() {
+            self.reload();
+        }
+    }
+
+    /// Reads everything again and swaps it whole. What can't be read or understood leaves all as
+    /// it is.
+    fn reload(&mut self) {
+        let new = config::read_again(&self.origin.args, |path| self.origin.place(path));
+        let config = match new {
+            Ok(new) => keep_fixed(&self.config, new),
+            Err(fatal) if fatal.exit == Exit::NoInput => {
+                log::warn!(
+                    "{fatal} (files must be readable for tracker.user and, if there is a \
+                     tracker.rootdir, lie inside); the settings in force stay"
+                );
+                Ok(self.config.clone())
+            }
+            Err(fatal) => Err(fatal),
+        };
+        let config = match config {
+            Ok(config) => config,
+            Err(fatal) => return log::error!("{fatal}; the configuration in force stays"),
+        };
+        match Rules::new(&config, self.grants, Occasion::Reload) {
+            Ok(rules) => {
+                log::set_max_level(level(&config));
+                self.config = config;
+                let old = self.shared.replace(rules, &self.wakes);
+                log::info!("reload: done");
+                retire(&old.gate.torrents);
+            }
+            Err(fatal) => log::error!("{fatal}; the list in force stays, and so do the settings"),
+        }
+    }
+}
+
+/// How much to log, as configured.
+pub fn level(config: &Config) -> log::LevelFilter {
+    config.log_level.parse().unwrap_or(log::LevelFilter::Info)
+}
+
+/// The new configuration as far as a running tracker can follow it; says what it can't.
+fn keep_fixed(old: &Config, new: Config) -> Result<Config, Fatal> {
+    let longest = new.interval + new.interval_jitter;
+    if longest >= old.peer_timeout {
+        let what = format!(
+            "until the next start peers are forgotten after {} seconds: the longest interval, \
+             {longest}, must be shorter",
+            old.peer_timeout
+        );
+        return Err(Fatal::new(Exit::Config, "tracker.interval", what));
+    }
+    let differs = [
+        ("listen.*", new.listens != old.listens),
+        ("tracker.workers", new.workers != old.workers),
+        (
+            "listen.udp.receive_buffer",
+            new.receive_buffer != old.receive_buffer,
+        ),
+        ("tracker.pin_workers", new.pin_workers != old.pin_workers),
+        ("tracker.rootdir", new.rootdir != old.rootdir),
+        ("tracker.user", new.user != old.user),
+        ("tracker.peer_timeout", new.peer_timeout != old.peer_timeout),
+    ];
+    for (key, _) in differs.iter().filter(|(_, differs)| *differs) {
+        log::warn!("{key}: the change takes effect at the next start");
+    }
+    Ok(Config {
+        listens: old.listens.clone(),
+        workers: old.workers,
+        receive_buffer: old.receive_buffer,
+        pin_workers: old.pin_workers,
+        rootdir: old.rootdir.clone(),
+        user: old.user.clone(),
+        peer_timeout: old.peer_timeout,
+        ..new
+    })
+}
+
+/// Waits, not for ever, until nobody else holds the old list: giving back the memory of a large
+/// one takes a moment, which shall not pass on the road.
+fn retire(old: &Torrents) {
+    let (Torrents::Only(list) | Torrents::AllBut(list)) = old else {
+        return;
+    };
+    for _ in 0..RETIRE_TRIES {
+        if Arc::strong_count(list) == 1 {
+            return;
+        }
+        thread::sleep(RETIRE_PAUSE);
+    }
+}

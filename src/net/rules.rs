@@ -1,0 +1,150 @@
+//! The rules by which workers answer, made from the configuration and swapped whole.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::access::{Gate, HashList, Nets, Torrents};
+use crate::config::{Config, HashFile};
+use crate::error::{Exit, Fatal};
+use crate::net::desk::Terms;
+use crate::sys::file;
+
+/// The largest list that is read: some six million info-hashes.
+const LIST_BYTES_MAX: usize = 256 << 20;
+
+/// Descriptors kept for everything that is not a connection, besides the listening sockets: the
+/// polls, the log, files that are read again.
+const DESCRIPTORS_KEPT: usize = 32;
+
+/// All that can change while workers serve.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What clients are told and granted.
+    pub terms: Terms,
+    /// Who may ask for what.
+    pub gate: Gate,
+}
+
+/// What the start has settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Grants {
+    /// Open files that the system grants.
+    pub descriptors: usize,
+    /// Those of sockets that listen and of polls.
+    pub used: usize,
+    /// How many workers share the connections.
+    pub workers: usize,
+}
+
+/// Whether there are rules in force already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// There are none.
+    Start,
+    /// There are: in doubt they stay.
+    Reload,
+}
+
+impl Rules {
+    /// The rules as configured, their list read from its file.
+    ///
+    /// # Errors
+    /// When the list can't be read, or at a reload is empty. At the start a whitelist that can't
+    /// be read allows nothing, which is safe, and is said.
+    pub fn new(config: &Config, grants: Grants, occasion: Occasion) -> Result<Rules, Fatal> {
+        Ok(Rules {
+            gate: gate(config, occasion)?,
+            terms: terms(config, grants),
+        })
+    }
+}
+
+fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
+    let fatal = |path: &Path, what| Fatal::new(Exit::NoInput, path.display().to_string(), what);
+    let torrents = match &config.hashes {
+        HashFile::None => Torrents::All,
+        HashFile::White(path) => Torrents::Only(match read_list(path, occasion) {
+            Ok(list) => list,
+            Err(error) if occasion == Occasion::Reload => {
+                return Err(fatal(path, error.to_string()));
+            }
+            Err(error) => {
+                log::error!("{}: {error}; no torrent is served", path.display());
+                Arc::default()
+            }
+        }),
+        HashFile::Black(path) => {
+            let list = read_list(path, occasion).map_err(|error| {
+                let remedy = "; without its blacklist the tracker would be open";
+                let remedy = if occasion == Occasion::Start {
+                    remedy
+                } else {
+                    ""
+                };
+                fatal(path, format!("{error}{remedy}"))
+            })?;
+            Torrents::AllBut(list)
+        }
+    };
+    let readers = &config.stats_readers;
+    let readers = (!readers.is_empty()).then(|| Arc::new(Nets::from_iter(readers.iter().copied())));
+    Ok(Gate {
+        torrents,
+        stats_readers: readers,
+    })
+}
+
+/// A file in which nothing can be understood is no list. One of no bytes at a reload is taken, as
+/// by opentracker, for one that is just being written.
+fn read_list(path: &Path, occasion: Occasion) -> io::Result<Arc<HashList>> {
+    let text = file::read_regular(path, LIST_BYTES_MAX)?;
+    if text.is_empty() && occasion == Occasion::Reload {
+        return Err(io::Error::other("the file is empty"));
+    }
+    let (list, bad) = HashList::parse(&text);
+    for line in &bad.first {
+        log::warn!("{}:{line}: not an info-hash, skipped", path.display());
+    }
+    if bad.total > bad.first.len() {
+        log::warn!("{}: {} lines skipped in all", path.display(), bad.total);
+    }
+    if list.is_empty() && bad.total > 0 {
+        return Err(io::Error::other("there is no info-hash in it"));
+    }
+    log::info!("{}: {} info-hashes", path.display(), list.len());
+    Ok(Arc::new(list))
+}
+
+/// What clients are told, as configured.
+fn terms(config: &Config, grants: Grants) -> Terms {
+    Terms {
+        interval: config.interval,
+        interval_jitter: config.interval_jitter,
+        min_interval: config.min_interval,
+        numwant_default: config.numwant_default,
+        numwant_max: config.numwant_max,
+        redirect_url: config.redirect_url.clone(),
+        stats_path: config.stats_path.clone(),
+        connections_max: connections(config, grants).div_ceil(grants.workers),
+        idle_secs_max: config.idle_secs_max,
+        request_secs_max: config.request_secs_max,
+    }
+}
+
+/// How many connections there may be, given how many descriptors the system grants and how many
+/// are needed for other things.
+fn connections(config: &Config, grants: Grants) -> usize {
+    let Grants {
+        descriptors, used, ..
+    } = grants;
+    let wanted = config.connections_max;
+    let possible = descriptors.saturating_sub(used + DESCRIPTORS_KEPT);
+    if possible < wanted {
+        log::warn!(
+            "http.connections_max: {possible} instead of {wanted}, since the system grants no \
+             more than {descriptors} open files; see `ulimit -n`"
+        );
+    }
+    wanted.min(possible).max(1)
+}

@@ -1,0 +1,124 @@
+//! The configuration, read again while the tracker serves.
+
+use crate::harness::eventually;
+use crate::harness::http::Http;
+use crate::harness::peer::{Announce, torrent};
+use crate::harness::tracker::{Setup, Tracker};
+use crate::harness::udp::Udp;
+
+const LISTEN: &str = "listen.tcp_udp 127.0.0.1:0\n";
+
+#[track_caller]
+fn eventually_everywhere(what: &str, mut happened: impl FnMut() -> bool) {
+    // Connections are spread over the workers.
+    eventually(what, || (0..12).all(|_| happened()));
+}
+
+fn min_interval(tracker: &Tracker) -> i64 {
+    let target = Announce::leecher(torrent(1), 7000).target();
+    let answer = Http::connect(tracker.tcp()).get(&target).bencoded();
+    answer.int("min interval")
+}
+
+fn status(tracker: &Tracker, target: &str) -> u16 {
+    Http::connect(tracker.tcp()).get(target).status
+}
+
+#[test]
+fn what_can_change_changes() {
+    let tracker = Setup::new().workers(2).start();
+    assert_eq!(min_interval(&tracker), 900);
+    assert_eq!(status(&tracker, "/"), 404);
+    let list = tracker.path("list");
+    let hash = crate::harness::peer::percent(&torrent(1)).replace('%', "");
+    tracker.replace("list", &hash);
+    tracker.configure(&format!(
+        "{LISTEN}tracker.min_interval 300\ntracker.redirect_url http://a/\n\
+         access.stats_path counts\naccess.whitelist {}\nlog.level debug\n\
+         tracker.numwant_default 0\n",
+        list.display()
+    ));
+    tracker.reload("reload: done");
+    eventually_everywhere("the interval", || min_interval(&tracker) == 300);
+    eventually_everywhere("the front page", || status(&tracker, "/") == 302);
+    eventually_everywhere("the path", || status(&tracker, "/counts") == 200);
+    assert_eq!(status(&tracker, "/stats"), 404);
+    let udp = Udp::connect(tracker.udp());
+    assert!(udp.announce_is_accepted(torrent(1)) && !udp.announce_is_accepted(torrent(2)));
+
+    // And back again, statistics closed.
+    tracker.configure(&format!("{LISTEN}access.stats 192.0.2.1\n"));
+    tracker.reload("reload: done");
+    eventually_everywhere("the interval", || min_interval(&tracker) == 900);
+    eventually_everywhere("the statistics", || status(&tracker, "/stats") == 403);
+    let udp = Udp::connect(tracker.udp());
+    assert!(udp.announce_is_accepted(torrent(2)));
+    tracker.stop();
+}
+
+#[test]
+fn the_log_says_as_much_as_it_is_told_to() {
+    let tracker = Setup::new().setting("log.level error").start();
+    assert!(!tracker.log().contains("INFO"), "{}", tracker.log());
+    tracker.configure(&format!("{LISTEN}log.level info\n"));
+    tracker.reload("reload: done");
+    tracker.configure(&format!("{LISTEN}log.level error\nx\n"));
+    tracker.reload("trackerd.conf:3: ");
+    tracker.stop();
+}
+
+#[test]
+fn what_can_not_change_is_named() {
+    let tracker = Setup::new().start();
+    let address = tracker.tcp();
+    tracker.configure(
+        "listen.tcp 127.0.0.9:0\ntracker.workers 3\ntracker.user games\n\
+         tracker.rootdir /nowhere\ntracker.pin_workers yes\ntracker.peer_timeout 4000\n\
+         listen.udp.receive_buffer 8192\ntracker.min_interval 300\n",
+    );
+    tracker.reload("reload: done");
+    for key in [
+        "listen.*",
+        "tracker.workers",
+        "tracker.user",
+        "tracker.rootdir",
+        "tracker.pin_workers",
+        "tracker.peer_timeout",
+        "listen.udp.receive_buffer",
+    ] {
+        tracker.wait_for_line(&format!("{key}: the change takes effect at the next start"));
+    }
+    assert_eq!(tracker.tcp(), address);
+    eventually_everywhere("the interval", || min_interval(&tracker) == 300);
+    // An interval that would have peers forgotten by the timeout in force.
+    tracker.configure(&format!("{LISTEN}tracker.interval 3600\n"));
+    tracker.reload("the configuration in force stays");
+    tracker.wait_for_line("forgotten after 2700 seconds");
+    assert_eq!(min_interval(&tracker), 300);
+    tracker.stop();
+}
+
+#[test]
+fn what_is_wrong_changes_nothing() {
+    let tracker = Setup::new().setting("tracker.min_interval 300").start();
+    tracker.configure(&format!(
+        "{LISTEN}tracker.min_interval 200\ntracker.intervall 5\n"
+    ));
+    tracker.reload("the configuration in force stays");
+    tracker.wait_for_line("trackerd.conf:3: tracker.intervall");
+    assert_eq!(min_interval(&tracker), 300);
+    // A list that is not there takes the other changes down with it.
+    tracker.configure(&format!(
+        "{LISTEN}tracker.min_interval 200\naccess.whitelist /no/list\n"
+    ));
+    tracker.reload("the list in force stays, and so do the settings");
+    assert_eq!(min_interval(&tracker), 300);
+    // An empty file is one that is just being written.
+    tracker.configure("");
+    tracker.reload("the settings in force stay");
+    assert_eq!(min_interval(&tracker), 300);
+    std::fs::remove_file(tracker.path("trackerd.conf")).unwrap();
+    tracker.reload("the settings in force stay");
+    assert_eq!(min_interval(&tracker), 300);
+    tracker.stop();
+}
