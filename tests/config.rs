@@ -180,6 +180,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         numwant_default: 10,
         numwant_max: 20,
         hashes: HashFile::White("/white".into()),
+        fifo_add: None,
+        fifo_delete: None,
         stats_readers: vec![net("10.0.0.0", 8), net("::1", 128)],
         stats_path: "hidden/st".into(),
         connections_max: 5,
@@ -340,7 +342,7 @@ listen.tcp 0.0.0.0
 
 access.whitelist /path/to/whitelist\t
 #access.blacklist ./blacklist
-# access.fifo_add /var/run/opentracker/adder.fifo
+access.fifo_add /var/run/opentracker/adder.fifo
 # livesync.cluster.listen 192.168.0.1:9696
 # livesync.cluster.node_ip 192.168.0.0
 access.stats   192.168.0.23
@@ -365,6 +367,10 @@ fn opentrackers_files_are_understood() {
             "0.0.0.0:6969 tu, 192.168.0.1:80 tu, 10.0.0.5:6969 tu, 192.168.0.1:6969 u"
         );
         assert_eq!(config.hashes, HashFile::White("/path/to/whitelist".into()));
+        assert_eq!(
+            config.fifo_add.as_deref(),
+            Some(Path::new("/var/run/opentracker/adder.fifo"))
+        );
         assert_eq!(config.stats_readers, [net("192.168.0.23", 32)]);
         assert_eq!(
             config.redirect_url.as_deref(),
@@ -381,7 +387,7 @@ fn opentrackers_files_are_understood() {
 
 #[test]
 fn what_opentracker_can_and_we_can_not_is_refused_by_name() {
-    let keys = "access.fifo_add access.fifo_delete access.proxy livesync.cluster.listen \
+    let keys = "access.proxy livesync.cluster.listen \
         livesync.cluster.node_ip batchsync.cluster.admin_ip";
     for key in words(keys) {
         assert_eq!(
@@ -399,6 +405,7 @@ bind 3 => 1: bind: unknown setting; trackerd --help lists all
 tracker.user => 1: tracker.user: needs a value: NAME
 tracker.user=a => 1: tracker.user=a: unknown setting; did you mean tracker.user?
 tracker.interval 30m => 1: tracker.interval: `30m` is not a whole number from 60 to 86400
+access.fifo_add a/access.fifo_delete a => 2: access.fifo_delete: one fifo can't both
 log.level info # or warn => 1: log.level: `info # or warn` is none of error, warn,
 tracker.user a/#/tracker.user a => 3: tracker.user: line 1 says so already: remove one of the two
 tracker.interval_jitter 451 => 1: tracker.interval_jitter: an interval of 1800 can vary"

@@ -30,7 +30,7 @@ impl HashList {
         for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
             match info_hash(line) {
                 Some(hash) => hashes.push(hash),
-                None if line.trim_ascii().is_empty() || line[0] == b'#' => {}
+                None if means_nothing(line) => {}
                 None => {
                     bad.total += 1;
                     if bad.first.len() < BadLines::FIRST_MAX {
@@ -42,6 +42,23 @@ impl HashList {
         hashes.sort_unstable();
         hashes.dedup();
         (HashList(hashes.into_boxed_slice()), bad)
+    }
+
+    /// This list, and more info-hashes.
+    pub fn with(&self, more: &[InfoHash]) -> HashList {
+        let mut hashes = [&self.0, more].concat();
+        // This one takes little time for what is sorted for the most part.
+        hashes.sort();
+        hashes.dedup();
+        HashList(hashes.into_boxed_slice())
+    }
+
+    /// This list without some info-hashes.
+    pub fn without(&self, gone: &[InfoHash]) -> HashList {
+        let mut gone = gone.to_vec();
+        gone.sort_unstable();
+        let stays = |hash: &&InfoHash| gone.binary_search(hash).is_err();
+        HashList(self.0.iter().filter(stays).copied().collect())
     }
 
     /// Whether the list names this torrent.
@@ -60,8 +77,49 @@ impl HashList {
     }
 }
 
+/// A list that comes in pieces. It keeps no more of a line than tells what it is.
+#[derive(Debug, Default)]
+pub struct HashFeed {
+    line: Vec<u8>,
+}
+
+impl HashFeed {
+    /// Takes a piece; the info-hashes of the lines that end in it, in the form of
+    /// [`HashList::parse`], and how many lines hold none.
+    pub fn read(&mut self, piece: &[u8]) -> (Vec<InfoHash>, usize) {
+        let (mut hashes, mut bad) = (Vec::new(), 0);
+        for &byte in piece {
+            if byte != b'\n' {
+                if self.line.len() < LINE_LEN {
+                    self.line.push(byte);
+                }
+                continue;
+            }
+            match info_hash(&self.line) {
+                Some(hash) => hashes.push(hash),
+                None if means_nothing(&self.line) => {}
+                None => bad += 1,
+            }
+            self.line.clear();
+        }
+        (hashes, bad)
+    }
+
+    /// The line that has not ended, if it is just an info-hash.
+    pub fn last(&mut self) -> Option<InfoHash> {
+        let hash = info_hash(&self.line).filter(|_| self.line.len() < LINE_LEN)?;
+        self.line.clear();
+        Some(hash)
+    }
+}
+
 /// The shortest line that holds an info-hash.
 const LINE_LEN: usize = 2 * InfoHash::LEN + 1;
+
+/// Whether a line is blank or a comment.
+fn means_nothing(line: &[u8]) -> bool {
+    line.trim_ascii().is_empty() || line[0] == b'#'
+}
 
 /// The info-hash at the start of a line, unless a further digit follows: then it is none.
 fn info_hash(line: &[u8]) -> Option<InfoHash> {
@@ -137,6 +195,19 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_without_an_end_of_line_is_one_when_asked_for() {
+        let mut feed = HashFeed::default();
+        let text = "ab".repeat(20);
+        assert_eq!(feed.read(&text.as_bytes()[..39]), (vec![], 0));
+        assert_eq!(feed.last(), None);
+        assert_eq!(feed.read(&text.as_bytes()[39..]), (vec![], 0));
+        assert_eq!(feed.last(), Some(hash(0xab)));
+        assert_eq!((feed.read(b"\n"), feed.last()), ((vec![], 0), None));
+        feed.read(format!("{text}0").as_bytes());
+        assert_eq!(feed.last(), None);
+    }
+
+    #[test]
     fn the_report_on_rubbish_is_short() {
         let (list, bad) = HashList::parse(&b"?\n".repeat(100_000));
         assert!(list.is_empty());
@@ -166,6 +237,41 @@ mod tests {
             prop_assert_eq!(list.len(), naive.len());
             prop_assert!(naive.iter().all(|hash| list.contains(hash)));
             prop_assert_eq!(list.contains(&InfoHash(ask)), naive.contains(&InfoHash(ask)));
+        }
+
+        #[test]
+        fn pieces_are_read_as_the_whole(
+            lines in proptest::collection::vec(
+                "(ab){19,21}( x)?\r?|#.{0,60}| {0,60}|.{0,60}", 0..20
+            ),
+            len in 1usize..100,
+        ) {
+            let text = lines.iter().map(|line| line.replace('\n', "") + "\n").collect::<String>();
+            let (whole, bad) = HashList::parse(text.as_bytes());
+            let mut feed = HashFeed::default();
+            let (mut hashes, mut skipped) = (Vec::new(), 0);
+            for piece in text.as_bytes().chunks(len) {
+                let (more, bad) = feed.read(piece);
+                hashes.extend(more);
+                skipped += bad;
+            }
+            prop_assert_eq!(HashList::default().with(&hashes), whole);
+            // Of a line of blanks that is longer than a hash the end isn't looked at.
+            prop_assert!(skipped <= bad.total);
+            prop_assert_eq!(feed.last(), None);
+        }
+
+        #[test]
+        fn lists_grow_and_shrink(one: Vec<[u8; 20]>, two: Vec<[u8; 20]>) {
+            let list = |hashes: &[[u8; 20]]| -> Vec<_> {
+                hashes.iter().copied().map(InfoHash).collect()
+            };
+            let (one, two) = (list(&one), list(&two));
+            let both = HashList::default().with(&one).with(&two);
+            let naive: BTreeSet<_> = one.iter().chain(&two).copied().collect();
+            prop_assert!(both.0.iter().eq(&naive));
+            let less = both.without(&two);
+            prop_assert!(less.0.iter().eq(naive.iter().filter(|hash| !two.contains(hash))));
         }
 
         #[test]

@@ -9,7 +9,7 @@ mod hashes;
 mod nets;
 
 pub use cookie::Cookie;
-pub use hashes::{BadLines, HashList};
+pub use hashes::{BadLines, HashFeed, HashList};
 pub use nets::Nets;
 
 use crate::types::{Event, InfoHash};

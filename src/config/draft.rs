@@ -27,6 +27,8 @@ pub struct Draft {
     pub numwant_default: Option<u32>,
     pub numwant_max: Option<u32>,
     pub hashes: HashFile,
+    pub fifo_add: Option<PathBuf>,
+    pub fifo_delete: Option<PathBuf>,
     pub stats_readers: Vec<Net>,
     pub stats_path: Option<String>,
     pub connections_max: Option<u32>,
@@ -149,6 +151,8 @@ impl Draft {
             numwant_default: self.numwant_default.unwrap_or(50.min(numwant_max)) as u16,
             numwant_max: numwant_max as u16,
             hashes: self.hashes,
+            fifo_add: self.fifo_add,
+            fifo_delete: self.fifo_delete,
             stats_readers: self.stats_readers,
             stats_path: self.stats_path.unwrap_or_else(|| "stats".into()),
             connections_max: self.connections_max.unwrap_or(4000) as usize,
@@ -199,6 +203,12 @@ impl Config {
                     "a peer timeout of {peer_timeout} would forget peers that keep to their \
                      interval: it must exceed {longest}, the longest interval"
                 ),
+            ));
+        }
+        if self.fifo_add.is_some() && self.fifo_add == self.fifo_delete {
+            return Some((
+                &["access.fifo_delete", "access.fifo_add"],
+                "one fifo can't both add and delete: name another".into(),
             ));
         }
         if self.numwant_default > self.numwant_max {

@@ -69,6 +69,10 @@ pub struct Config {
     pub numwant_max: u16,
     /// Which torrents are served.
     pub hashes: HashFile,
+    /// Fifo by which info-hashes come onto the list.
+    pub fifo_add: Option<PathBuf>,
+    /// Fifo by which info-hashes go off the list; another one.
+    pub fifo_delete: Option<PathBuf>,
     /// Who may read the statistics; empty means everybody.
     pub stats_readers: Vec<Net>,
     /// Path of the statistics, without the leading slash; neither `announce` nor `scrape`.

@@ -334,6 +334,20 @@ const ACCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "access.fifo_add",
+        value: "PATH",
+        help: "Put info-hashes written to this fifo onto the list",
+        kind: Kind::Path(|d| &mut d.fifo_add),
+        ..ROW
+    },
+    Setting {
+        key: "access.fifo_delete",
+        value: "PATH",
+        help: "Take info-hashes written to this fifo off the list",
+        kind: Kind::Path(|d| &mut d.fifo_delete),
+        ..ROW
+    },
+    Setting {
         key: "access.stats",
         value: "IP[/BITS]",
         short: Some('A'),
@@ -443,7 +457,7 @@ pub static FLAGS: &[Flag] = &[
 
 /// Settings of opentracker that are missing here. To overlook one could leave open what the
 /// operator believes closed.
-pub(super) const MISSING: &[&str] = &["access.fifo_", "access.proxy", "livesync.", "batchsync."];
+pub(super) const MISSING: &[&str] = &["access.proxy", "livesync.", "batchsync."];
 
 /// Letters of opentracker that are missing here.
 pub(super) const MISSING_SHORT: &[char] = &['l', 's'];

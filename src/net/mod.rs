@@ -9,6 +9,7 @@ mod bind;
 mod conn;
 mod control;
 mod desk;
+mod fifo;
 mod http;
 mod reload;
 mod rules;
@@ -84,6 +85,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         used: workers * (3 + bound.names.len()),
         workers,
     };
+    let fifos = fifo::open(config)?;
     let rules = Rules::new(config, grants, Occasion::Start)?;
     let shared = Arc::new(Shared::new(rules));
     let owners = Owners::new(workers, random().map_err(os("entropy"))?);
@@ -97,8 +99,6 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
     let threads = start(workers, config.pin_workers).map_err(os("threads"))?;
-    // Who doesn't listen any more is no reason not to serve.
-    let _ = writeln!(io::stderr(), "ready: {addresses}");
     let clerk = Clerk {
         origin,
         config: config.clone(),
@@ -106,7 +106,9 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         shared: Arc::clone(&shared),
         wakes: wakes.clone(),
     };
-    let clerk = clerk.start().map_err(os("threads"))?;
+    let clerk = clerk.start(fifos).map_err(os("threads"))?;
+    // Who doesn't listen any more is no reason not to serve.
+    let _ = writeln!(io::stderr(), "ready: {addresses}");
     control::run(signals, &clerk, &shared, &wakes).map_err(os("signals"))?;
     for thread in threads {
         match thread.join() {

@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
-use crate::access::Torrents;
+use crate::access::{HashList, Torrents};
 use crate::config::{self, Config};
 use crate::error::{Exit, Fatal};
 use crate::net::control::Shared;
+use crate::net::fifo::{Change, Fifo, Note};
 use crate::net::rules::{Grants, Occasion, Rules};
 use crate::router::Wake;
+use crate::types::InfoHash;
 
 /// How long workers have to let go of an old list before nobody waits for them any longer.
 const RETIRE_TRIES: u32 = 2000;
@@ -73,17 +75,49 @@ pub struct Clerk {
 impl Clerk {
     /// Sets the clerk to work on a thread of its own. What is returned takes errands; one that
     /// waits already is enough.
-    pub fn start(self) -> io::Result<Sender<()>> {
+    pub fn start(self, fifos: Vec<Fifo>) -> io::Result<Sender<()>> {
         let (sender, errands) = crossbeam_channel::bounded(1);
+        let notes = match fifos.is_empty() {
+            true => crossbeam_channel::never(),
+            false => read(fifos)?,
+        };
         let thread = thread::Builder::new().name("clerk".into());
-        thread.spawn(move || self.run(&errands))?;
+        thread.spawn(move || self.run(&errands, &notes))?;
         Ok(sender)
     }
 
-    fn run(mut self, errands: &Receiver<()>) {
-        while errands.recv().is_ok() {
-            self.reload();
+    fn run(mut self, errands: &Receiver<()>, notes: &Receiver<Note>) {
+        loop {
+            crossbeam_channel::select! {
+                recv(errands) -> errand => match errand {
+                    Ok(()) => self.reload(),
+                    Err(_) => return,
+                },
+                recv(notes) -> note => match note {
+                    Ok(note) => self.amend(&note),
+                    // No fifo can be read any more.
+                    Err(_) => return self.run(errands, &crossbeam_channel::never()),
+                },
+            }
         }
+    }
+
+    /// Does to the list in force what a fifo says. The next reload makes it what the file says.
+    fn amend(&self, note: &Note) {
+        let (done, change): (_, fn(&HashList, &[InfoHash]) -> HashList) = match note.change {
+            Change::Add => ("added", HashList::with),
+            Change::Delete => ("deleted", HashList::without),
+        };
+        let mut rules = self.shared.rules();
+        let (Torrents::Only(list) | Torrents::AllBut(list)) = &mut rules.gate.torrents else {
+            return log::warn!("no info-hash {done}: there is neither whitelist nor blacklist");
+        };
+        let before = list.len();
+        *list = Arc::new(change(list, &note.hashes));
+        let now = list.len();
+        log::info!("{} info-hashes {done}, {now} in all", now.abs_diff(before));
+        let old = self.shared.replace(rules, &self.wakes);
+        retire(&old.gate.torrents);
     }
 
     /// Reads everything again and swaps it whole. What can't be read or understood leaves all as
@@ -118,6 +152,16 @@ impl Clerk {
     }
 }
 
+/// Has the fifos read; what comes by them.
+fn read(fifos: Vec<Fifo>) -> io::Result<Receiver<Note>> {
+    // Nobody needs more than one in advance.
+    let (sender, notes) = crossbeam_channel::bounded(1);
+    for fifo in fifos {
+        fifo.start(sender.clone())?;
+    }
+    Ok(notes)
+}
+
 /// How much to log, as configured.
 pub fn level(config: &Config) -> log::LevelFilter {
     config.log_level.parse().unwrap_or(log::LevelFilter::Info)
@@ -144,6 +188,8 @@ fn keep_fixed(old: &Config, new: Config) -> Result<Config, Fatal> {
         ("tracker.pin_workers", new.pin_workers != old.pin_workers),
         ("tracker.rootdir", new.rootdir != old.rootdir),
         ("tracker.user", new.user != old.user),
+        ("access.fifo_add", new.fifo_add != old.fifo_add),
+        ("access.fifo_delete", new.fifo_delete != old.fifo_delete),
         ("tracker.peer_timeout", new.peer_timeout != old.peer_timeout),
     ];
     for (key, _) in differs.iter().filter(|(_, differs)| *differs) {
@@ -156,6 +202,8 @@ fn keep_fixed(old: &Config, new: Config) -> Result<Config, Fatal> {
         pin_workers: old.pin_workers,
         rootdir: old.rootdir.clone(),
         user: old.user.clone(),
+        fifo_add: old.fifo_add.clone(),
+        fifo_delete: old.fifo_delete.clone(),
         peer_timeout: old.peer_timeout,
         ..new
     })

@@ -76,13 +76,11 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
         }),
         HashFile::Black(path) => {
             let list = read_list(path, occasion).map_err(|error| {
-                let remedy = "; without its blacklist the tracker would be open";
-                let remedy = if occasion == Occasion::Start {
-                    remedy
-                } else {
-                    ""
+                let what = match occasion {
+                    Occasion::Start => "; without its blacklist the tracker would be open",
+                    Occasion::Reload => "",
                 };
-                fatal(path, format!("{error}{remedy}"))
+                fatal(path, format!("{error}{what}"))
             })?;
             Torrents::AllBut(list)
         }

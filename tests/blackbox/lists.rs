@@ -58,6 +58,20 @@ fn served(tracker: &Tracker, info_hash: InfoHash) -> bool {
     }
 }
 
+/// Waits until every worker serves a torrent, or none does.
+#[track_caller]
+fn eventually_served(tracker: &Tracker, info_hash: InfoHash, wanted: bool) {
+    let target = Announce::leecher(info_hash, 7000).target();
+    eventually("the list is in force everywhere", || {
+        (0..8).all(|_| {
+            let answer = Http::connect(tracker.tcp()).get(&target).bencoded();
+            let udp = Udp::connect(tracker.udp());
+            answer.find("failure reason").is_none() == wanted
+                && udp.announce_is_accepted(info_hash) == wanted
+        })
+    });
+}
+
 fn a_whitelist_lets_in_what_it_names(workers: usize) {
     let listed: Vec<_> = (0..10).map(torrent).collect();
     let tracker = start(workers, "-w", &listed);
@@ -194,8 +208,51 @@ fn a_list_without_sense_leaves_the_old_one_in_force() {
     // Comments alone are a list of nothing.
     tracker.replace("list", "# nobody\n\n");
     tracker.reload("reload: done");
-    eventually("nobody is let in", || !served(&tracker, torrent(1)));
+    eventually_served(&tracker, torrent(1), false);
     tracker.stop();
+}
+
+#[test]
+fn fifos_change_the_list_until_the_next_reload() {
+    let setup = Setup::new().workers(2).open_folder();
+    let setup = setup.file("list", &list(&[torrent(1)]));
+    let (path, add, delete) = (setup.path("list"), setup.path("add"), setup.path("delete"));
+    let setup = setup.arg("--access.fifo_add").arg(&add);
+    let setup = setup.arg("--access.fifo_delete").arg(&delete);
+    let tracker = setup.arg("-w").arg(path).start();
+    let hex = |n| percent(&torrent(n)).replace('%', "");
+    let everywhere = |n, wanted| eventually_served(&tracker, torrent(n), wanted);
+    // Rubbish, half a line, a comment, and a last hash without an end of line.
+    let text = format!(
+        "rubbish\n{}\n# x\n\n{} x\n{}",
+        "x".repeat(3000),
+        hex(2),
+        hex(3)
+    );
+    std::fs::write(&add, text).unwrap();
+    tracker.wait_for_line("2 lines skipped");
+    tracker.wait_for_line("2 info-hashes added, 3 in all");
+    (1..=3).for_each(|n| everywhere(n, true));
+    assert!(!served(&tracker, torrent(4)));
+    std::fs::write(&delete, hex(1) + "\r\n").unwrap();
+    everywhere(1, false);
+    everywhere(2, true);
+    // The file counts again.
+    tracker.reload("reload: done");
+    everywhere(1, true);
+    everywhere(2, false);
+    std::fs::write(&add, hex(5)).unwrap();
+    everywhere(5, true);
+    tracker.stop();
+}
+
+#[test]
+fn what_is_no_fifo_is_refused() {
+    let setup = Setup::new().file("add", "precious");
+    let path = setup.path("add");
+    let ended = setup.arg("--access.fifo_add").arg(&path).run();
+    assert!(ended.stderr.contains("no fifo"), "{ended:?}");
+    assert_ne!(ended.code, Some(0));
 }
 
 #[test]

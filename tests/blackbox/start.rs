@@ -1,9 +1,12 @@
 //! Start and end: what is said, and with which exit code.
 
+use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use crate::harness::http::Http;
-use crate::harness::peer::{Announce, torrent};
+use crate::harness::peer::{Announce, percent, torrent};
 use crate::harness::tracker::{Ended, Setup};
 use crate::harness::udp::Udp;
 use crate::harness::{eventually, shout};
@@ -202,6 +205,96 @@ fn opentrackers_letters_work() {
         ("udp", at("127.0.0.2")),
     ];
     assert_eq!(named, expected);
+}
+
+#[test]
+fn it_leaves_root_behind() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return shout("SKIPPED: chroot and the change of user: the tests don't run as root");
+    }
+    let hex = |n| percent(&torrent(n)).replace('%', "");
+    let setup = Setup::new().workers(2).open_folder().file("list", &hex(1));
+    let folder = fs::canonicalize(setup.path("")).unwrap();
+    let letters = ["-u", "nobody", "-w", "/list", "--access.fifo_add", "/add"];
+    let setup = letters
+        .iter()
+        .fold(setup.arg("-d").arg(&folder), Setup::arg);
+    let tracker = setup.start();
+    let proc = Path::new("/proc").join(tracker.pid().to_string());
+    let text = fs::read_to_string("/etc/passwd").unwrap();
+    let nobody = text
+        .lines()
+        .find(|line| line.starts_with("nobody:"))
+        .unwrap();
+    let [uid, gid] = [2, 3].map(|n| nobody.split(':').nth(n).unwrap());
+    // Of the process and of each thread: they could differ.
+    let tasks = fs::read_dir(proc.join("task")).unwrap();
+    let tasks: Vec<_> = tasks.map(|task| task.unwrap().path()).collect();
+    assert!(tasks.len() >= 4, "{tasks:?}");
+    for task in &tasks {
+        let status = fs::read_to_string(task.join("status")).unwrap();
+        let ids = |key: &str| -> Vec<String> {
+            let line = status.lines().find_map(|line| line.strip_prefix(key));
+            line.unwrap()
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect()
+        };
+        assert_eq!(ids("Uid:"), [uid; 4]);
+        assert_eq!(ids("Gid:"), [gid; 4]);
+        assert_eq!(ids("Groups:"), [gid]);
+        for key in ["CapEff:", "CapPrm:", "CapInh:", "CapAmb:"] {
+            assert_eq!(ids(key), ["0000000000000000"], "{key}");
+        }
+        assert_eq!(fs::read_link(task.join("root")).unwrap(), folder);
+        assert_eq!(fs::read_link(task.join("cwd")).unwrap(), folder);
+    }
+    let accepted = |n| Udp::connect(tracker.udp()).announce_is_accepted(torrent(n));
+    assert!(accepted(1) && !accepted(2));
+    // The list and the configuration file lie inside, and are found again.
+    tracker.replace("list", &hex(2));
+    tracker.configure("listen.tcp_udp 127.0.0.1:0\naccess.stats_path inside\n");
+    tracker.reload("reload: done");
+    eventually("the list was read again", || accepted(2) && !accepted(1));
+    eventually("so was the configuration", || {
+        (0..8).all(|_| Http::connect(tracker.tcp()).get("/inside").status == 200)
+    });
+    fs::write(folder.join("add"), hex(3)).unwrap();
+    eventually("the fifo lies inside too", || accepted(3) && accepted(2));
+    tracker.stop();
+}
+
+/// What can't be read again after the start doesn't keep the lists from being read.
+#[test]
+fn a_configuration_outside_the_chroot_stays() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return shout("SKIPPED: a configuration outside the chroot: the tests don't run as root");
+    }
+    let hex = |n| percent(&torrent(n)).replace('%', "");
+    let setup = Setup::new().file("list", &hex(1));
+    let inside = setup.path("root");
+    fs::create_dir(&inside).unwrap();
+    fs::write(inside.join("list"), hex(1)).unwrap();
+    let tracker = setup.arg("-d").arg(&inside).arg("-w").arg("/list").start();
+    fs::write(inside.join("list"), hex(2)).unwrap();
+    tracker.reload("reload: done");
+    let said = tracker.wait_for_line("the settings in force stay");
+    assert!(said.contains("trackerd.conf: "), "{said}");
+    eventually("the list was read again", || {
+        Udp::connect(tracker.udp()).announce_is_accepted(torrent(2))
+    });
+    tracker.stop();
+}
+
+#[test]
+fn it_does_not_run_on_as_root() {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return shout("SKIPPED: no such user, no such directory: the tests don't run as root");
+    }
+    let ended = Setup::new().arg("-u").arg("no-such-user").run();
+    refused(&ended, 78, "no-such-user");
+    let ended = Setup::new().arg("-d").arg("/no/such/directory").run();
+    refused(&ended, 66, "tracker.rootdir");
 }
 
 /// Whoever read its log may be gone; it serves all the same.

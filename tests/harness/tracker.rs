@@ -80,6 +80,12 @@ impl Setup {
         self
     }
 
+    /// Lets everybody write to the folder: the tracker, which may have left root behind.
+    pub fn open_folder(self) -> Setup {
+        fs::set_permissions(&self.folder.0, Permissions::from_mode(0o777)).unwrap();
+        self
+    }
+
     /// Starts, and waits until it serves.
     #[track_caller]
     pub fn start(self) -> Tracker {
