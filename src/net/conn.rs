@@ -328,7 +328,7 @@ impl Conn {
                     done += len;
                     let asked = Asked {
                         head,
-                        from: self.from,
+                        from: self.from.ip(),
                         ticket,
                     };
                     let outcome = with.http.serve(&asked, office, &mut with.out);
