@@ -159,7 +159,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --access.stats_path /hidden/st --http.connections_max 5 --http.idle_secs_max 6 \
          --http.request_secs_max 7 --log-level trace --listen.udp.workers 9 -i 127.0.0.1 \
          --listen.udp.receive_buffer 8192 --tracker.pin_workers yes --access.proxy 10.0.0.1 \
-         --access.proxy fd00::/8 --access.proxy_header X-Real-IP --tracker.ip_from_query ::1",
+         --access.proxy fd00::/8 --access.proxy_header X-Real-IP --access.proxy_protocol yes \
+         --tracker.ip_from_query ::1",
     );
     let expected = Config {
         listens: vec![Listen {
@@ -185,6 +186,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         stats_path: "hidden/st".into(),
         proxies: vec![net("10.0.0.1", 32), net("fd00::", 8)],
         proxy_header: "X-Real-IP".into(),
+        proxy_protocol: true,
         ip_from_query: vec![net("::1", 128)],
         connections_max: 5,
         idle_secs_max: 6,

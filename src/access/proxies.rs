@@ -15,16 +15,22 @@ pub struct Proxies {
     pub trusted: Nets,
     /// The name of the header, in any case.
     pub header: String,
+    /// Whether they say it ahead of each connection too, by the PROXY protocol.
+    pub preface: bool,
 }
 
 impl Proxies {
+    /// Whether a connection from `source` has to begin with a preface.
+    pub fn expect_preface(&self, source: IpAddr) -> bool {
+        self.preface && self.trusted.contains(source)
+    }
+
     /// Who asks, when `source` is the other end of the connection and `forwarded` the values of
     /// the header, in the order they came: the last address that is no proxy's. If all are, it is
     /// the first; an entry that is no address ends the list there. What `source` says counts for
-    /// nothing unless it is a proxy itself, and is then not even looked at.
+    /// nothing, and is not even looked at, unless it is a proxy itself.
     ///
-    /// Takes time linear in the length of the values, and no more than to the first stranger for
-    /// the rest.
+    /// The list is read from its end to the first stranger and no further.
     pub fn client<'a>(&self, source: IpAddr, forwarded: impl Iterator<Item = &'a [u8]>) -> IpAddr {
         let source = source.to_canonical();
         if !self.trusted.contains(source) {
@@ -103,7 +109,7 @@ mod tests {
         let nets = nets.map(|(ip, bits)| Net::new(self::ip(ip), bits).unwrap());
         Proxies {
             trusted: nets.into_iter().collect(),
-            header: String::new(),
+            ..Proxies::default()
         }
     }
 
@@ -175,6 +181,17 @@ fe80::1%eth0 => fe80::1
         assert_eq!(client("10.0.0.1", &lines), ip("1.2.3.4"));
         let chain = "10.0.0.2,".repeat(1000);
         assert_eq!(client("10.0.0.1", &["5.6.7.8", &chain]), ip("5.6.7.8"));
+    }
+
+    #[test]
+    fn prefaces_are_for_proxies_to_send_where_they_are_wanted() {
+        let proxies = |preface| Proxies {
+            preface,
+            ..proxies()
+        };
+        assert!(proxies(true).expect_preface(ip("::ffff:10.0.0.1")));
+        assert!(!proxies(true).expect_preface(ip("127.0.0.1")));
+        assert!(!proxies(false).expect_preface(ip("10.0.0.1")));
     }
 
     /// The rule read from left to right: a stranger settles it until another comes, a proxy only

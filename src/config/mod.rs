@@ -77,6 +77,8 @@ pub struct Config {
     pub proxies: Vec<Net>,
     /// The header they say it in; fit to be the name of one.
     pub proxy_header: String,
+    /// Whether they also say it by the PROXY protocol.
+    pub proxy_protocol: bool,
     /// Whose `ip` in an announce counts.
     pub ip_from_query: Vec<Net>,
     /// The most TCP connections at a time, all workers together.

@@ -367,6 +367,14 @@ const ACCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "access.proxy_protocol",
+        value: "yes|no",
+        default: "no",
+        help: "Whether connections from proxies begin with the PROXY protocol",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.proxy_protocol),
+        ..ROW
+    },
+    Setting {
         key: "tracker.ip_from_query",
         value: "IP[/BITS]",
         repeatable: true,

@@ -135,6 +135,7 @@ pub fn gate(config: &Config) -> Result<Gate, Fatal> {
         proxies: Arc::new(Proxies {
             trusted: config.proxies.iter().copied().collect(),
             header: config.proxy_header.clone(),
+            preface: config.proxy_protocol,
         }),
         ip_from_query: Arc::new(config.ip_from_query.iter().copied().collect()),
     })

@@ -13,6 +13,7 @@ for_workers!(
     requests_of_one_connection_have_clients_of_their_own,
     proxies_over_ipv6_speak_for_both_families,
     only_some_may_name_another_address,
+    prefaces_say_whose_a_connection_is,
 );
 
 const PROXY: &str = "127.0.0.2";
@@ -179,6 +180,63 @@ fn only_some_may_name_another_address(workers: usize) {
         let seen = registered(&tracker, torrent(99), true);
         assert_eq!(seen, at("[2001:db8::7]:1001"));
     }
+}
+
+/// A preface of version 2 for a client at 1.2.3.4, as the protocol's document has it.
+const PREFACE_V2: &[u8] =
+    b"\r\n\r\n\0\r\nQUIT\n\x21\x11\x00\x0c\x01\x02\x03\x04\x7f\x00\x00\x01\xdc\x04\x1b\x39";
+
+fn prefaces_say_whose_a_connection_is(workers: usize) {
+    let tracker = start(workers, &["access.proxy_protocol yes"]);
+    let forwarded = "X-Forwarded-For: 5.6.7.8\r\n";
+    for (n, (preface, headers, expected)) in [
+        (PREFACE_V2, "", "1.2.3.4:1001"),
+        (PREFACE_V2, forwarded, "1.2.3.4:1001"),
+        (
+            b"PROXY TCP4 1.2.3.4 127.0.0.1 56324 6969\r\n",
+            "",
+            "1.2.3.4:1001",
+        ),
+        (
+            b"PROXY TCP4 10.0.0.1 127.0.0.1 56324 6969\r\n",
+            forwarded,
+            "5.6.7.8:1001",
+        ),
+        (b"PROXY UNKNOWN\r\n", "", "127.0.0.2:1001"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let info_hash = torrent(n as u64);
+        let target = Announce::leecher(info_hash, 1001).target();
+        let mut http = connect(PROXY, &tracker);
+        // In two parts, and then a second request on the same connection.
+        http.send(&preface[..n + 3]);
+        let rest = [&preface[n + 3..], request(&target, headers).as_bytes()].concat();
+        assert_eq!(http.ask(rest).announced().leechers, 1);
+        assert_eq!(registered(&tracker, info_hash, false), at(expected), "{n}");
+        assert_eq!(http.ask(request(&target, headers)).announced().leechers, 2);
+    }
+    let mut http = connect(PROXY, &tracker);
+    assert_eq!(http.get("/stats").status, 400, "a proxy without a preface");
+    http.closed();
+    for preface in [PREFACE_V2, b"PROXY TCP4 1.2.3.4 127.0.0.1 56324 6969\r\n"] {
+        let mut http = connect(STRANGER, &tracker);
+        let bytes = [preface, request("/stats", "").as_bytes()].concat();
+        assert!(
+            (400..500).contains(&http.ask(bytes).status),
+            "a stranger with one"
+        );
+        http.closed();
+    }
+}
+
+#[test]
+fn prefaces_are_not_understood_unasked() {
+    let tracker = start(1, &[]);
+    let mut http = connect(PROXY, &tracker);
+    assert_eq!(http.ask(PREFACE_V2).status, 400);
+    http.closed();
 }
 
 #[test]
