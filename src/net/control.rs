@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::access::{Gate, HashList, Nets, Torrents};
+use crate::access::{Gate, HashList, Nets, Proxies, Torrents};
 use crate::config::{Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::router::Wake;
@@ -132,6 +132,12 @@ pub fn gate(config: &Config) -> Result<Gate, Fatal> {
     Ok(Gate {
         torrents,
         stats_readers: readers,
+        proxies: Arc::new(Proxies {
+            trusted: config.proxies.iter().copied().collect(),
+            header: config.proxy_header.clone(),
+            preface: config.proxy_protocol,
+        }),
+        ip_from_query: Arc::new(config.ip_from_query.iter().copied().collect()),
     })
 }
 
