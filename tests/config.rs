@@ -158,7 +158,10 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --tracker.numwant_default 10 --tracker.numwant_max 20 -w /white -A 10.0.0.0/8 -A ::1 \
          --access.stats_path /hidden/st --http.connections_max 5 --http.idle_secs_max 6 \
          --http.request_secs_max 7 --log-level trace --listen.udp.workers 9 -i 127.0.0.1 \
-         --listen.udp.receive_buffer 8192 --tracker.pin_workers yes",
+         --access.fifo_add /add --access.fifo_delete=del \
+         --listen.udp.receive_buffer 8192 --tracker.pin_workers yes --access.proxy 10.0.0.1 \
+         --access.proxy fd00::/8 --access.proxy_header X-Real-IP --access.proxy_protocol yes \
+         --tracker.ip_from_query ::1",
     );
     let expected = Config {
         listens: vec![Listen {
@@ -180,10 +183,14 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         numwant_default: 10,
         numwant_max: 20,
         hashes: HashFile::White("/white".into()),
-        fifo_add: None,
-        fifo_delete: None,
+        fifo_add: Some("/add".into()),
+        fifo_delete: Some("del".into()),
         stats_readers: vec![net("10.0.0.0", 8), net("::1", 128)],
         stats_path: "hidden/st".into(),
+        proxies: vec![net("10.0.0.1", 32), net("fd00::", 8)],
+        proxy_header: "X-Real-IP".into(),
+        proxy_protocol: true,
+        ip_from_query: vec![net("::1", 128)],
         connections_max: 5,
         idle_secs_max: 6,
         request_secs_max: 7,
@@ -224,7 +231,7 @@ fn wrong_words_are_refused_with_a_remedy() {
 -x => unknown option; trackerd --help lists all
 -l dump => not supported by this version: leave it out
 -s 9696 => not supported by this version: leave it out
---access.proxy ::1 => not supported by this version: leave it out
+--livesync.cluster.listen x => not supported by this version: leave it out
 my.conf => is no option; a configuration file needs -f before it
 -w a -b b => there can be a whitelist or a blacklist, not both: remove one
 --tracker.min_interval 1621 => the least interval, 1621, exceeds the shortest, 1620
@@ -291,6 +298,8 @@ fn text_for_response_heads_can_not_break_out_of_them() {
         ["--access.stats_path", "/announce"],
         ["--access.stats_path", "scrape"],
         ["--access.stats_path", "//"],
+        ["--access.proxy_header", "X-Real-IP:"],
+        ["--access.proxy_header", "X Real IP"],
     ] {
         assert_eq!(parse(args).unwrap_err().exit, Exit::Usage, "{args:?}");
     }
@@ -347,7 +356,7 @@ access.fifo_add /var/run/opentracker/adder.fifo
 # livesync.cluster.node_ip 192.168.0.0
 access.stats   192.168.0.23
 access.stats_path stats
-# access.proxy 10.0.1.23
+access.proxy 10.0.1.23
 tracker.redirect_url https://your.tracker.local/
 tracker.rootdir /usr/local/etc/opentracker
 tracker.user nobody";
@@ -372,6 +381,7 @@ fn opentrackers_files_are_understood() {
             Some(Path::new("/var/run/opentracker/adder.fifo"))
         );
         assert_eq!(config.stats_readers, [net("192.168.0.23", 32)]);
+        assert_eq!(config.proxies, [net("10.0.1.23", 32)]);
         assert_eq!(
             config.redirect_url.as_deref(),
             Some("https://your.tracker.local/")
@@ -387,7 +397,7 @@ fn opentrackers_files_are_understood() {
 
 #[test]
 fn what_opentracker_can_and_we_can_not_is_refused_by_name() {
-    let keys = "access.proxy livesync.cluster.listen \
+    let keys = "livesync.cluster.listen \
         livesync.cluster.node_ip batchsync.cluster.admin_ip";
     for key in words(keys) {
         assert_eq!(

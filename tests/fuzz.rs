@@ -72,6 +72,7 @@ fn seeds() -> Vec<Vec<u8>> {
         .collect();
     seeds.extend(queries);
     seeds.extend(operators_words());
+    seeds.extend(prefaces());
     seeds.retain(|bytes| bytes.len() < 2000);
     seeds
 }
@@ -91,6 +92,20 @@ fn operators_words() -> Vec<Vec<u8>> {
     }
     words.push("-i ::1 -p 80 -P 81 -A 10.0.0.0/8 -u nobody -d . -w list -t".to_owned());
     words.into_iter().map(String::into_bytes).collect()
+}
+
+/// What proxies send ahead of a connection.
+fn prefaces() -> [Vec<u8>; 3] {
+    let (v1, v2) = (
+        "PROXY TCP4 10.0.0.1 10.0.0.2 56324 443\r\n",
+        b"\r\n\r\n\0\r\nQUIT\n",
+    );
+    let v2 = |head: [u8; 4], ends: usize| [v2, &head[..], &vec![7; ends]].concat();
+    [
+        v1.into(),
+        v2([0x21, 0x11, 0, 12], 12),
+        v2([0x21, 0x21, 0, 40], 40),
+    ]
 }
 
 fn run(name: &str, target: fn(&[u8]), bytes: &[u8]) {

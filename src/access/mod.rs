@@ -7,10 +7,12 @@
 mod cookie;
 mod hashes;
 mod nets;
+mod proxies;
 
 pub use cookie::Cookie;
 pub use hashes::{BadLines, HashFeed, HashList};
 pub use nets::Nets;
+pub use proxies::Proxies;
 
 use crate::types::{Event, InfoHash};
 use std::net::IpAddr;
@@ -28,13 +30,17 @@ pub enum Torrents {
     AllBut(Arc<HashList>),
 }
 
-/// Decides every request; cloning it costs two counters.
+/// Decides every request; cloning it costs a few counters.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     /// Which torrents may be announced.
     pub torrents: Torrents,
     /// Who may read the statistics; `None` means everybody.
     pub stats_readers: Option<Arc<Nets>>,
+    /// Who may speak for others.
+    pub proxies: Arc<Proxies>,
+    /// Who may say at which address a peer is.
+    pub ip_from_query: Arc<Nets>,
 }
 
 /// What the gate says to a request.
@@ -86,6 +92,14 @@ impl Gate {
             Some(nets) if !nets.contains(source) => Verdict::Refuse(Reason::StatsClosed),
             _ => Verdict::Allow,
         }
+    }
+
+    /// The address to register for a client that announces from `client` and says that the peer is
+    /// at `said`. The unspecified addresses mean that it is where it announces from.
+    pub fn peer(&self, client: IpAddr, said: Option<IpAddr>) -> IpAddr {
+        said.map(|ip| ip.to_canonical())
+            .filter(|ip| !ip.is_unspecified() && self.ip_from_query.contains(client))
+            .unwrap_or(client)
     }
 }
 
@@ -186,5 +200,27 @@ mod tests {
         assert_eq!(gate.stats("192.168.7.7".parse().unwrap()), Verdict::Allow);
         let stranger = "192.0.2.1".parse().unwrap();
         assert_eq!(gate.stats(stranger), Verdict::Refuse(Reason::StatsClosed));
+    }
+
+    #[test]
+    fn only_some_may_say_where_a_peer_is() {
+        let ip = |text: &str| -> IpAddr { text.parse().unwrap() };
+        let seedbox = Net::new(ip("192.168.0.7"), 32).unwrap();
+        let gate = Gate {
+            ip_from_query: Arc::new(Nets::from_iter([seedbox])),
+            ..Gate::default()
+        };
+        for (client, said, peer) in [
+            ("192.168.0.7", "1.2.3.4", "1.2.3.4"),
+            ("192.168.0.7", "2001:db8::1", "2001:db8::1"),
+            ("192.168.0.7", "::ffff:1.2.3.4", "1.2.3.4"),
+            ("192.168.0.7", "0.0.0.0", "192.168.0.7"),
+            ("192.168.0.7", "::", "192.168.0.7"),
+            ("192.168.0.8", "1.2.3.4", "192.168.0.8"),
+            ("::1", "1.2.3.4", "::1"),
+        ] {
+            assert_eq!(gate.peer(ip(client), Some(ip(said))), ip(peer), "{said}");
+            assert_eq!(gate.peer(ip(client), None), ip(client));
+        }
     }
 }

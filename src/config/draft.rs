@@ -31,6 +31,10 @@ pub struct Draft {
     pub fifo_delete: Option<PathBuf>,
     pub stats_readers: Vec<Net>,
     pub stats_path: Option<String>,
+    pub proxies: Vec<Net>,
+    pub proxy_header: Option<String>,
+    pub proxy_protocol: Option<&'static str>,
+    pub ip_from_query: Vec<Net>,
     pub connections_max: Option<u32>,
     pub idle_secs_max: Option<u32>,
     pub request_secs_max: Option<u32>,
@@ -155,6 +159,12 @@ impl Draft {
             fifo_delete: self.fifo_delete,
             stats_readers: self.stats_readers,
             stats_path: self.stats_path.unwrap_or_else(|| "stats".into()),
+            proxies: self.proxies,
+            proxy_header: self
+                .proxy_header
+                .unwrap_or_else(|| "X-Forwarded-For".into()),
+            proxy_protocol: self.proxy_protocol == Some("yes"),
+            ip_from_query: self.ip_from_query,
             connections_max: self.connections_max.unwrap_or(4000) as usize,
             idle_secs_max: self.idle_secs_max.unwrap_or(30),
             request_secs_max: self.request_secs_max.unwrap_or(10),

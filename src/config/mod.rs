@@ -77,6 +77,14 @@ pub struct Config {
     pub stats_readers: Vec<Net>,
     /// Path of the statistics, without the leading slash; neither `announce` nor `scrape`.
     pub stats_path: String,
+    /// Whose word counts on where a request comes from.
+    pub proxies: Vec<Net>,
+    /// The header they say it in; fit to be the name of one.
+    pub proxy_header: String,
+    /// Whether they also say it by the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// Whose `ip` in an announce counts.
+    pub ip_from_query: Vec<Net>,
     /// The most TCP connections at a time, all workers together.
     pub connections_max: usize,
     /// How long a connection may wait for its next request.

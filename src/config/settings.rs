@@ -364,6 +364,38 @@ const ACCESS: &[Setting] = &[
         kind: Kind::Text(values::stats_path, |d| &mut d.stats_path),
         ..ROW
     },
+    Setting {
+        key: "access.proxy",
+        value: "IP[/BITS]",
+        repeatable: true,
+        help: "Believe the proxies in this network about where requests come from",
+        kind: Kind::Net(|d| &mut d.proxies),
+        ..ROW
+    },
+    Setting {
+        key: "access.proxy_header",
+        value: "NAME",
+        default: "X-Forwarded-For",
+        help: "The header in which proxies say so",
+        kind: Kind::Text(values::header, |d| &mut d.proxy_header),
+        ..ROW
+    },
+    Setting {
+        key: "access.proxy_protocol",
+        value: "yes|no",
+        default: "no",
+        help: "Whether connections from proxies begin with the PROXY protocol",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.proxy_protocol),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.ip_from_query",
+        value: "IP[/BITS]",
+        repeatable: true,
+        help: "Heed the ip in HTTP announces that come from this network",
+        kind: Kind::Net(|d| &mut d.ip_from_query),
+        ..ROW
+    },
 ];
 
 const HTTP: &[Setting] = &[
@@ -457,7 +489,7 @@ pub static FLAGS: &[Flag] = &[
 
 /// Settings of opentracker that are missing here. To overlook one could leave open what the
 /// operator believes closed.
-pub(super) const MISSING: &[&str] = &["access.proxy", "livesync.", "batchsync."];
+pub(super) const MISSING: &[&str] = &["livesync.", "batchsync."];
 
 /// Letters of opentracker that are missing here.
 pub(super) const MISSING_SHORT: &[char] = &['l', 's'];

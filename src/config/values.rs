@@ -117,6 +117,17 @@ pub fn stats_path(text: &str) -> Result<&str, String> {
     }
 }
 
+/// The name of a header (RFC 9110, 5.6.2).
+pub fn header(text: &str) -> Result<&str, String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    match text.bytes().all(is_token) {
+        true => Ok(text),
+        false => Err(format!(
+            "`{text}` is no name of a header: leave out : and spaces"
+        )),
+    }
+}
+
 fn printable<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
     match text.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(text),

@@ -17,6 +17,7 @@ use crate::net::{Office, Ticket};
 use crate::stats::Count;
 use crate::types::{Family, Seconds};
 use crate::wire::http::{Head, Status};
+use crate::wire::proxy::{Malformed, Preface};
 
 /// Output gathered from pipelined requests before it has to be written, in bytes.
 const OUT_LEN_MAX: usize = 8 * 1024;
@@ -28,7 +29,10 @@ const SWALLOW_SECS_MAX: Seconds = 2;
 /// A connection.
 pub struct Conn {
     stream: TcpStream,
+    /// The other end, or what a preface said instead.
     from: SocketAddr,
+    /// Whether a preface has to come first.
+    prefaced: bool,
     state: State,
     /// Input not yet understood.
     held: Vec<u8>,
@@ -80,11 +84,12 @@ pub struct Workspace {
 }
 
 impl Conn {
-    /// A connection just accepted.
-    pub fn new(stream: TcpStream, from: SocketAddr, now: Seconds) -> Conn {
+    /// A connection just accepted; `prefaced` if a proxy has to say first whose it is.
+    pub fn new(stream: TcpStream, from: SocketAddr, prefaced: bool, now: Seconds) -> Conn {
         Conn {
             stream,
             from,
+            prefaced,
             state: State::Reading,
             held: Vec::new(),
             seen: 0,
@@ -276,18 +281,18 @@ impl Conn {
         let mut held = mem::take(&mut self.held);
         let survey;
         if held.is_empty() {
-            let bytes = past_blank_lines(bytes);
+            let bytes = self.past_blank_lines(bytes);
             if bytes.is_empty() {
                 return Next::Rest;
             }
             self.since = office.desk.now;
             let (done, wanted) = self.understand(bytes, ticket, office, with);
-            held.extend_from_slice(past_blank_lines(&bytes[done..]));
+            held.extend_from_slice(self.past_blank_lines(&bytes[done..]));
             survey = wanted;
         } else {
             held.extend_from_slice(bytes);
             let (done, wanted) = self.understand(&held, ticket, office, with);
-            let rest = past_blank_lines(&held[done..]).len();
+            let rest = self.past_blank_lines(&held[done..]).len();
             held.drain(..held.len() - rest);
             survey = wanted;
         }
@@ -314,8 +319,11 @@ impl Conn {
         office: &mut Office<'_>,
         with: &mut Workspace,
     ) -> (usize, bool) {
-        let mut done = 0;
+        let mut done = self.take_preface(bytes, office, &mut with.out);
         let mut survey = false;
+        if self.prefaced {
+            return (done, survey);
+        }
         while matches!(self.state, State::Reading) && with.out.len() < OUT_LEN_MAX {
             match Head::parse(&bytes[done..], self.seen) {
                 Ok(None) => {
@@ -328,7 +336,7 @@ impl Conn {
                     done += len;
                     let asked = Asked {
                         head,
-                        from: self.from,
+                        from: self.from.ip(),
                         ticket,
                     };
                     let outcome = with.http.serve(&asked, office, &mut with.out);
@@ -343,14 +351,40 @@ impl Conn {
                         }
                     };
                 }
-                Err(status) => {
-                    office.desk.counters.count(self.family(), Count::HttpError);
-                    http::emit_fault(status, &mut with.out);
-                    self.state = State::Leaving { swallow: true };
-                }
+                Err(status) => self.fail(status, office, &mut with.out),
             }
         }
         (done, survey)
+    }
+
+    /// Takes the preface, if there has to be one, and says how many bytes it took.
+    fn take_preface(&mut self, bytes: &[u8], office: &mut Office<'_>, out: &mut Vec<u8>) -> usize {
+        if !self.prefaced {
+            return 0;
+        }
+        match Preface::parse(bytes) {
+            Ok(None) => {
+                self.seen = bytes.len();
+                0
+            }
+            Ok(Some((preface, len))) => {
+                self.prefaced = false;
+                self.seen = 0;
+                self.from = preface.ends.map_or(self.from, |(source, _)| source);
+                len
+            }
+            Err(Malformed) => {
+                self.fail(Status::BAD_REQUEST, office, out);
+                0
+            }
+        }
+    }
+
+    /// Answers what can't be understood.
+    fn fail(&mut self, status: Status, office: &mut Office<'_>, out: &mut Vec<u8>) {
+        office.desk.counters.count(self.family(), Count::HttpError);
+        http::emit_fault(status, out);
+        self.state = State::Leaving { swallow: true };
     }
 
     /// What follows when output was written, as far as the kernel took it.
@@ -395,11 +429,14 @@ impl Conn {
         self.unsent.extend_from_slice(&out[done..]);
         true
     }
-}
 
-/// Input without line ends at its front: some clients send one after a request, and it begins no
-/// other.
-fn past_blank_lines(bytes: &[u8]) -> &[u8] {
-    let begin = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'));
-    &bytes[begin.unwrap_or(bytes.len())..]
+    /// Input without line ends at its front: some clients send one after a request, and it begins
+    /// no other. A preface may begin with one.
+    fn past_blank_lines<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        if self.prefaced {
+            return bytes;
+        }
+        let begin = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'));
+        &bytes[begin.unwrap_or(bytes.len())..]
+    }
 }

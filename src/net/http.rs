@@ -1,6 +1,6 @@
 //! What an HTTP request means here, and the words of every answer.
 
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use crate::access::{Retry, Verdict};
 use crate::net::desk::Desk;
@@ -20,8 +20,8 @@ const TEXT: &[u8] = b"text/plain";
 pub struct Asked<'a> {
     /// The request.
     pub head: Head<'a>,
-    /// The other end of the connection.
-    pub from: SocketAddr,
+    /// The other end of the connection; behind a proxy, the client.
+    pub from: IpAddr,
     /// Where an answer goes that is not known at once.
     pub ticket: Ticket,
 }
@@ -72,10 +72,13 @@ impl Http {
         office: &mut Office<'_>,
         out: &mut Vec<u8>,
     ) -> Outcome {
+        let proxies = &office.desk.gate.proxies;
+        let from = proxies.client(asked.from, asked.head.headers.named(&proxies.header));
+        let asked = &Asked { from, ..*asked };
         let mut pending = Pending {
             version: asked.head.version,
             keep_alive: asked.head.keep_alive,
-            asker: Family::of(asked.from.ip()),
+            asker: Family::of(from),
             question: Question::Page,
         };
         let (path, query) = query::split(asked.head.target);
@@ -85,7 +88,7 @@ impl Http {
             Page::Scrape => self.scrape(query, asked, pending, office, out),
             Page::Stats => {
                 let mode = modes::find(stats_mode(query));
-                match (office.desk.gate.stats(asked.from.ip()), mode) {
+                match (office.desk.gate.stats(from), mode) {
                     (Verdict::Refuse(_), _) => pending.page(Status::FORBIDDEN, office.desk, out),
                     (Verdict::Allow, None) => pending.page(Status::BAD_REQUEST, office.desk, out),
                     (Verdict::Allow, Some(mode)) => {
@@ -189,12 +192,14 @@ impl Http {
             };
             return self.fail(failure, &pending, desk, out);
         }
+        let ip = desk.gate.peer(asked.from, said.ip);
+        pending.asker = Family::of(ip);
         pending.question = Question::Announce {
             compact: said.compact,
         };
         let announce = types::Announce {
             info_hash: said.info_hash,
-            peer: PeerAddr::new(asked.from.ip(), said.port),
+            peer: PeerAddr::new(ip, said.port),
             event: said.event,
             seeder: said.seeder(),
             want: Want {

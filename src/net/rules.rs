@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::access::{Gate, HashList, Nets, Torrents};
+use crate::access::{Gate, HashList, Nets, Proxies, Torrents};
 use crate::config::{Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
@@ -90,6 +90,12 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
     Ok(Gate {
         torrents,
         stats_readers: readers,
+        proxies: Arc::new(Proxies {
+            trusted: config.proxies.iter().copied().collect(),
+            header: config.proxy_header.clone(),
+            preface: config.proxy_protocol,
+        }),
+        ip_from_query: Arc::new(config.ip_from_query.iter().copied().collect()),
     })
 }
 

@@ -213,7 +213,9 @@ impl Tcp {
             match listener.accept() {
                 Ok((stream, from)) => {
                     office.desk.counters.count(*family, Count::TcpAccept);
-                    self.welcome(Conn::new(stream, from, office.desk.now), office);
+                    let prefaced = office.desk.gate.proxies.expect_preface(from.ip());
+                    let conn = Conn::new(stream, from, prefaced, office.desk.now);
+                    self.welcome(conn, office);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if socket::is_shortage(&error) => *paused = true,

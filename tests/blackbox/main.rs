@@ -10,6 +10,7 @@ mod floods;
 mod http;
 mod http_limits;
 mod lists;
+mod proxy;
 mod reload;
 mod start;
 mod stats;

@@ -122,3 +122,41 @@ fn what_is_wrong_changes_nothing() {
     assert_eq!(min_interval(&tracker), 300);
     tracker.stop();
 }
+
+/// A large list takes a moment, during which signals are heard.
+#[test]
+fn it_ends_in_time_though_it_reads() {
+    let lines = (0..400_000).map(|n| format!("{n:040x}\n"));
+    let setup = Setup::new().file("list", &lines.collect::<String>());
+    let path = setup.path("list");
+    let tracker = setup.arg("-b").arg(path).start();
+    for _ in 0..20 {
+        tracker.signal("HUP");
+    }
+    tracker.stop();
+}
+
+#[test]
+fn connections_that_wait_are_held_to_the_new_limits() {
+    let tracker = Setup::new().start();
+    let mut idle = Http::connect(tracker.tcp());
+    assert_eq!(idle.get("/stats").status, 200);
+    tracker.configure(&format!("{LISTEN}http.idle_secs_max 1\n"));
+    tracker.reload("reload: done");
+    idle.closed();
+    tracker.configure(&format!("{LISTEN}http.connections_max 1\n"));
+    tracker.reload("reload: done");
+    let mut first = Http::connect(tracker.tcp());
+    // Half a request is not idle, so that it doesn't make room.
+    first.send("GET /stats HTTP/1.1\r\nHost: a\r\n");
+    eventually("others are turned away", || {
+        let mut other = Http::connect(tracker.tcp());
+        other.send("GET /stats HTTP/1.1\r\nHost: a\r\n\r\n");
+        other
+            .try_answer()
+            .is_some_and(|answer| answer.status == 503)
+    });
+    first.send("\r\n");
+    assert_eq!(first.answer().status, 200);
+    tracker.stop();
+}

@@ -11,6 +11,7 @@ use trackerd::types::{Family, InfoHash, Peers};
 use trackerd::wire::answer;
 use trackerd::wire::bencode::Value;
 use trackerd::wire::http::{HEAD_LEN_MAX, Head, Response, Version, emit_request};
+use trackerd::wire::proxy::Preface;
 use trackerd::wire::{compact, query, udp};
 
 macro_rules! targets {
@@ -29,6 +30,7 @@ targets! {
     config_file,
     failure,
     hash_list,
+    proxy_preface,
     request_head,
     response_head,
     scrape_answer,
@@ -59,6 +61,23 @@ pub fn udp_reply(bytes: &[u8]) {
         reply.emit(&mut emitted);
         assert!(bytes.starts_with(&emitted));
         assert_eq!(udp::Reply::parse(&emitted), Some(reply));
+    }
+}
+
+/// A preface is the same however its bytes are cut, and when it is written again.
+pub fn proxy_preface(bytes: &[u8]) {
+    let whole = Preface::parse(bytes);
+    match Preface::parse(&bytes[..cut(bytes)]) {
+        Ok(None) => {}
+        early => assert_eq!(early, whole),
+    }
+    if let Ok(Some((preface, consumed))) = whole {
+        assert!(consumed <= bytes.len());
+        let mut emitted = Vec::new();
+        preface.emit(&mut emitted);
+        assert!(emitted.len() <= 107);
+        let again = Preface::parse(&emitted);
+        assert_eq!(again, Ok(Some((preface, emitted.len()))));
     }
 }
 
