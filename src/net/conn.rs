@@ -344,7 +344,8 @@ impl Conn {
                     };
                 }
                 Err(status) => {
-                    office.desk.counters.count(self.family(), Count::HttpError);
+                    let counters = &mut office.desk.counters;
+                    counters.count(self.family(), Count::HttpMalformed);
                     http::emit_fault(status, &mut with.out);
                     self.state = State::Leaving { swallow: true };
                 }
