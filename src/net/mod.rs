@@ -152,6 +152,7 @@ impl Assembly<'_> {
         let letters_max = if wakes.len() > 1 { LETTERS_MAX } else { 1 };
         let boxes: Vec<Mail<Letter<Ticket, Sheet>>> = Mail::boxes(&wakes, letters_max);
         let cookie = Cookie::new(clock::entropy()?);
+        let tracker_id = random()?;
         let limits = Limits {
             peer_secs_max: self.config.peer_timeout,
             ..Limits::default()
@@ -161,7 +162,8 @@ impl Assembly<'_> {
             let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
             let shard = Shard::new(seed, limits, shared.clock.read());
             let router = Router::new(me, self.owners, shard, mail);
-            let desk = Desk::new(terms(self.config), shared.gate(), cookie.clone(), random()?);
+            let (terms, gate) = (terms(self.config), shared.gate());
+            let desk = Desk::new(terms, gate, cookie.clone(), tracker_id, random()?);
             workers.push(Worker::new(
                 poll,
                 sockets,
