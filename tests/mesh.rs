@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use trackerd::router::{Home, Lanes, Letter, Mail, Owners, Router, Wake};
-use trackerd::swarm::{Limits, Shard, Totals};
+use trackerd::swarm::{Limits, Shard};
 use trackerd::types::{Announce, Counts, Event, InfoHash, PeerAddr, Peers, Reply, Scraped, Want};
 
 type Ticket = u32;
@@ -50,8 +50,8 @@ impl Lanes<Ticket, u32> for Arrived {
         self.0.push((ticket, reply.into()));
     }
 
-    fn sheet(&mut self, totals: Totals) -> u32 {
-        totals.torrents
+    fn sheet(&mut self, shard: &Shard) -> u32 {
+        shard.totals().torrents
     }
 
     fn deliver_survey(&mut self, sheets: &[u32]) {

@@ -382,7 +382,10 @@ impl Conn {
 
     /// Answers what can't be understood.
     fn fail(&mut self, status: Status, office: &mut Office<'_>, out: &mut Vec<u8>) {
-        office.desk.counters.count(self.family(), Count::HttpError);
+        office
+            .desk
+            .counters
+            .count(self.family(), Count::HttpMalformed);
         http::emit_fault(status, out);
         self.state = State::Leaving { swallow: true };
     }

@@ -4,7 +4,7 @@ use std::mem;
 
 use crate::access::{Cookie, Gate};
 use crate::net::rules::Rules;
-use crate::stats::{Count, Counters};
+use crate::stats::{Count, Counters, NUMWANTS, Tally};
 use crate::types::Seconds;
 
 /// What clients are told and granted; the same on every worker.
@@ -60,6 +60,10 @@ pub struct Desk {
     pub cookie: Cookie,
     /// What happened so far.
     pub counters: Counters,
+    /// Announces by their numwant, as far as it is granted.
+    pub numwants: Tally<NUMWANTS>,
+    /// What this run of the tracker is told apart by in the statistics, the same on every worker.
+    pub tracker_id: u32,
     random: u32,
     /// When [`Desk::watch`] looked last, and what it saw.
     watched: Seconds,
@@ -67,8 +71,8 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk; `random` seeds the jitter of the intervals.
-    pub fn new(rules: Rules, cookie: Cookie, random: u32) -> Desk {
+    /// A desk of tracker `tracker_id`; `random` seeds the jitter of the intervals.
+    pub fn new(rules: Rules, cookie: Cookie, tracker_id: u32, random: u32) -> Desk {
         let counters = Counters::default();
         Desk {
             now: 0,
@@ -76,6 +80,8 @@ impl Desk {
             gate: rules.gate,
             cookie,
             counters,
+            numwants: Tally::default(),
+            tracker_id,
             random: random | 1,
             watched: 0,
             seen: [0; WATCHED.len()],
@@ -117,8 +123,10 @@ impl Desk {
     }
 
     /// How many peers an answer may list, when `asked` for, or `unsaid`.
-    pub fn numwant(&self, asked: Option<u32>, unsaid: u16) -> u16 {
+    pub fn numwant(&mut self, asked: Option<u32>, unsaid: u16) -> u16 {
         let asked = asked.map_or(unsaid, |n| u16::try_from(n).unwrap_or(u16::MAX));
-        asked.min(self.terms.numwant_max)
+        let granted = asked.min(self.terms.numwant_max);
+        self.numwants.count(granted.into());
+        granted
     }
 }

@@ -6,8 +6,8 @@ use crate::access::{Retry, Verdict};
 use crate::net::desk::Desk;
 use crate::net::{Office, Ticket};
 use crate::router::Home;
-use crate::stats::modes::{self, Mode};
-use crate::stats::{Count, Sheet};
+use crate::stats::modes::{self, Mode, NoMode};
+use crate::stats::{Count, Report, Sheet};
 use crate::types::{self, Family, InfoHash, PeerAddr, Reply, Want};
 use crate::wire::answer::{Announce, Failure, RetryIn, Scrape};
 use crate::wire::http::{Head, Response, Status, Version};
@@ -90,8 +90,13 @@ impl Http {
                 let mode = modes::find(stats_mode(query));
                 match (office.desk.gate.stats(from), mode) {
                     (Verdict::Refuse(_), _) => pending.page(Status::FORBIDDEN, office.desk, out),
-                    (Verdict::Allow, None) => pending.page(Status::BAD_REQUEST, office.desk, out),
-                    (Verdict::Allow, Some(mode)) => {
+                    (Verdict::Allow, Err(NoMode::Unknown)) => {
+                        pending.page(Status::BAD_REQUEST, office.desk, out)
+                    }
+                    (Verdict::Allow, Err(NoMode::NotKept)) => {
+                        pending.page(Status::INTERNAL_ERROR, office.desk, out)
+                    }
+                    (Verdict::Allow, Ok(mode)) => {
                         pending.question = Question::Stats(mode);
                         Outcome::WantsSurvey(pending)
                     }
@@ -160,7 +165,12 @@ impl Http {
             pending.page(Status::UNAVAILABLE, desk, out);
             return false;
         };
-        pending.text(mode(&Sheet::sum(sheets), desk.now).as_bytes(), out)
+        let report = Report {
+            sum: Sheet::sum(sheets),
+            uptime: desk.now,
+            tracker_id: desk.tracker_id,
+        };
+        pending.text(mode(&report).as_bytes(), out)
     }
 
     fn announce(
@@ -172,14 +182,16 @@ impl Http {
         out: &mut Vec<u8>,
     ) -> Outcome {
         let desk = &mut *office.desk;
-        desk.counters.count(pending.asker, Count::HttpAnnounce);
         let said = match query::Announce::parse(query) {
             Ok(said) => said,
             Err(refusal) => {
-                return self.fail(Failure::new(refusal.reason()), &pending, desk, out);
+                desk.counters.count(pending.asker, Count::HttpInvalid);
+                return self.fail(Failure::new(refusal.reason()), &pending, out);
             }
         };
+        desk.counters.count(pending.asker, Count::HttpAnnounce);
         if let Verdict::Refuse(reason) = desk.gate.announce(&said.info_hash, said.event) {
+            desk.counters.count(pending.asker, Count::HttpDenied);
             let interval = desk.interval();
             let failure = Failure {
                 interval: Some(interval),
@@ -190,7 +202,7 @@ impl Http {
                 }),
                 ..Failure::new(reason.text())
             };
-            return self.fail(failure, &pending, desk, out);
+            return self.fail(failure, &pending, out);
         }
         let ip = desk.gate.peer(asked.from, said.ip);
         pending.asker = Family::of(ip);
@@ -226,18 +238,20 @@ impl Http {
         out: &mut Vec<u8>,
     ) -> Outcome {
         let desk = &mut *office.desk;
-        desk.counters.count(pending.asker, Count::HttpScrape);
         self.hashes.clear();
         if let Err(refusal) = query::parse_scrape(query, &mut self.hashes) {
-            return self.fail(Failure::new(refusal.reason()), &pending, desk, out);
+            desk.counters.count(pending.asker, Count::HttpInvalid);
+            return self.fail(Failure::new(refusal.reason()), &pending, out);
         }
         if self.hashes.is_empty() {
+            desk.counters.count(pending.asker, Count::HttpInvalid);
             let failure = Failure {
                 retry_in: Some(RetryIn::Never),
                 ..Failure::new("a scrape must name the torrents it asks about")
             };
-            return self.fail(failure, &pending, desk, out);
+            return self.fail(failure, &pending, out);
         }
+        desk.counters.count(pending.asker, Count::HttpScrape);
         pending.question = Question::Scrape;
         let hashes = self.hashes.iter().copied();
         match office.router.scrape(desk.now, hashes, asked.ticket) {
@@ -247,14 +261,7 @@ impl Http {
     }
 
     /// Refuses in the tracker protocol's way: HTTP went well, so clients look at the body.
-    fn fail(
-        &mut self,
-        failure: Failure<'_>,
-        pending: &Pending,
-        desk: &mut Desk,
-        out: &mut Vec<u8>,
-    ) -> Outcome {
-        desk.counters.count(pending.asker, Count::HttpFailure);
+    fn fail(&mut self, failure: Failure<'_>, pending: &Pending, out: &mut Vec<u8>) -> Outcome {
         self.body.clear();
         failure.emit(&mut self.body);
         Outcome::Answered(pending.text(&self.body, out))
@@ -282,13 +289,22 @@ impl Pending {
         let keep_alive = self.keep_alive && status != Status::UNAVAILABLE;
         let location = match status {
             Status::FOUND => desk.terms.redirect_url.as_deref().map(str::as_bytes),
-            _ => {
-                desk.counters.count(self.asker, Count::HttpError);
-                None
-            }
+            _ => None,
         };
+        desk.counters.count(self.asker, counted_as(status));
         emit_page(status, self.version, keep_alive, location, out);
         Outcome::Answered(keep_alive)
+    }
+}
+
+/// As what the answers of [`Pending::page`] count.
+fn counted_as(status: Status) -> Count {
+    match status {
+        Status::FOUND => Count::HttpRedirect,
+        Status::FORBIDDEN => Count::HttpForbidden,
+        Status::NOT_FOUND => Count::HttpNotFound,
+        Status::BAD_REQUEST => Count::HttpInvalid,
+        _ => Count::HttpUnavailable,
     }
 }
 

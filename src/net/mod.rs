@@ -151,6 +151,7 @@ impl Assembly<'_> {
         let letters_max = if wakes.len() > 1 { LETTERS_MAX } else { 1 };
         let boxes: Vec<Mail<Letter<Ticket, Sheet>>> = Mail::boxes(&wakes, letters_max);
         let cookie = Cookie::new(clock::entropy()?);
+        let tracker_id = random()?;
         let limits = Limits {
             peer_secs_max: self.config.peer_timeout,
             ..Limits::default()
@@ -160,7 +161,7 @@ impl Assembly<'_> {
             let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
             let shard = Shard::new(seed, limits, shared.clock.read());
             let router = Router::new(me, self.owners, shard, mail);
-            let desk = Desk::new(shared.rules(), cookie.clone(), random()?);
+            let desk = Desk::new(shared.rules(), cookie.clone(), tracker_id, random()?);
             workers.push(Worker::new(
                 poll,
                 sockets,

@@ -16,8 +16,8 @@ use crate::net::tcp::Tcp;
 use crate::net::udp::Udp;
 use crate::net::{Office, Router, Shared, Ticket};
 use crate::router::Lanes;
-use crate::stats::Sheet;
-use crate::swarm::Totals;
+use crate::stats::{Sheet, Tally};
+use crate::swarm::Shard;
 use crate::sys::clock::Clock;
 use crate::sys::memory;
 use crate::types::{Reply, Seconds};
@@ -201,9 +201,12 @@ impl Lanes<Ticket, Sheet> for Desks {
         }
     }
 
-    fn sheet(&mut self, totals: Totals) -> Sheet {
+    fn sheet(&mut self, shard: &Shard) -> Sheet {
+        let totals = shard.totals();
         Sheet {
             counters: self.desk.counters.clone(),
+            numwants: self.desk.numwants.clone(),
+            renewals: Tally(*shard.renewals()),
             torrents: totals.torrents.into(),
             seeders: totals.seeders.into(),
             leechers: totals.leechers.into(),

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 pub use mail::{Mail, Wake};
 pub use owner::Owners;
 
-use crate::swarm::{Shard, Swept, Totals};
+use crate::swarm::{Shard, Swept};
 use crate::types::{Announce, Counts, InfoHash, Peers, Reply, Scraped, Seconds};
 use gather::{Gather, Slot};
 
@@ -43,7 +43,7 @@ pub trait Lanes<T, S> {
     /// Takes the answer to a request.
     fn deliver(&mut self, ticket: T, reply: Reply<'_>);
     /// Fills in this worker's sheet.
-    fn sheet(&mut self, totals: Totals) -> S;
+    fn sheet(&mut self, shard: &Shard) -> S;
     /// Takes the sheets of all workers.
     fn deliver_survey(&mut self, sheets: &[S]);
 }
@@ -195,7 +195,7 @@ impl<T: Copy, S> Router<T, S> {
         if self.survey.is_some() {
             return true;
         }
-        let own = lanes.sheet(self.shard.totals());
+        let own = lanes.sheet(&self.shard);
         let others = self.mail.boxes_total() - 1;
         if others == 0 {
             lanes.deliver_survey(&[own]);
@@ -297,7 +297,7 @@ impl<T: Copy, S> Router<T, S> {
                 }
             }
             Letter::Survey { number, back } => {
-                let sheet = Box::new(lanes.sheet(self.shard.totals()));
+                let sheet = Box::new(lanes.sheet(&self.shard));
                 self.mail.answer(back, Letter::Surveyed { number, sheet });
             }
             Letter::Surveyed { number, sheet } => self.surveyed(number, *sheet, lanes),

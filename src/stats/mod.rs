@@ -4,9 +4,10 @@
 //! to know asks all workers for their [`Sheet`] and merges them. Nothing here knows sockets or
 //! time; whoever counts says what, and of which family.
 
+mod everything;
 pub mod modes;
 
-use crate::types::Family;
+use crate::types::{Family, Seconds};
 
 /// What is counted, in the order of the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +17,25 @@ pub enum Count {
     TcpAccept,
     /// TCP connections refused: too many.
     TcpRefused,
-    /// HTTP announces, refused ones included.
+    /// HTTP announces that could be understood, denied ones included.
     HttpAnnounce,
-    /// HTTP scrapes.
+    /// HTTP scrapes that could be understood.
     HttpScrape,
-    /// HTTP announces and scrapes that were refused with a failure reason.
-    HttpFailure,
-    /// HTTP requests answered with an error status.
-    HttpError,
+    /// HTTP announces the access list denied, with a failure reason.
+    HttpDenied,
+    /// Requests that were led elsewhere: 302.
+    HttpRedirect,
+    /// What was no request, or a longer one than there may be: 400, 405, 413, 414, 431, 505.
+    HttpMalformed,
+    /// Requests with a parameter that is missing or wrong: 400, or for announces and scrapes a
+    /// failure reason and 200, where opentracker says 400.
+    HttpInvalid,
+    /// Statistics not for the asker: 403.
+    HttpForbidden,
+    /// Paths that lead nowhere: 404.
+    HttpNotFound,
+    /// Requests that couldn't be served: 500, and 503 when too busy.
+    HttpUnavailable,
     /// Connections closed because they were too slow.
     HttpTimeout,
     /// Datagrams received.
@@ -51,13 +63,18 @@ pub enum Count {
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 18] = [
+pub const COUNTS: [(Count, &str); 23] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
     (Count::HttpScrape, "http scrapes"),
-    (Count::HttpFailure, "http failures"),
-    (Count::HttpError, "http errors"),
+    (Count::HttpDenied, "http denied"),
+    (Count::HttpRedirect, "http redirects"),
+    (Count::HttpMalformed, "http malformed"),
+    (Count::HttpInvalid, "http invalid"),
+    (Count::HttpForbidden, "http forbidden"),
+    (Count::HttpNotFound, "http not found"),
+    (Count::HttpUnavailable, "http unavailable"),
     (Count::HttpTimeout, "http timeouts"),
     (Count::UdpReceived, "udp received"),
     (Count::UdpConnect, "udp connects"),
@@ -108,11 +125,57 @@ impl Counters {
     }
 }
 
+/// Numwants that are told apart: opentracker grants 200 at most.
+pub const NUMWANTS: usize = 201;
+
+/// Minutes since a peer's last announce that are told apart: opentracker's peers live for 45.
+pub const RENEWALS: usize = 45;
+
+/// How often each number up to `N` came, `N` excluded; what is larger counts as the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tally<const N: usize>(pub [u64; N]);
+
+impl<const N: usize> Default for Tally<N> {
+    fn default() -> Tally<N> {
+        Tally([0; N])
+    }
+}
+
+impl<const N: usize> Tally<N> {
+    /// Counts one of this number.
+    pub fn count(&mut self, number: usize) {
+        if let Some(count) = self.0.get_mut(number.min(N.saturating_sub(1))) {
+            *count = count.wrapping_add(1);
+        }
+    }
+
+    fn merge(&mut self, other: &Tally<N>) {
+        for (count, other) in self.0.iter_mut().zip(&other.0) {
+            *count = count.wrapping_add(*other);
+        }
+    }
+}
+
+/// What the texts are made from.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The sum of all workers' sheets.
+    pub sum: Sheet,
+    /// How long the tracker has been running.
+    pub uptime: Seconds,
+    /// Tells this run of the tracker from others.
+    pub tracker_id: u32,
+}
+
 /// What one worker reports, or the sum of several reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sheet {
     /// Requests and answers.
     pub counters: Counters,
+    /// Announces by their numwant, as far as it is granted.
+    pub numwants: Tally<NUMWANTS>,
+    /// Announces of known peers by the minutes since their last.
+    pub renewals: Tally<RENEWALS>,
     /// Torrents known.
     pub torrents: u64,
     /// Seeders in them.
@@ -129,6 +192,8 @@ impl Sheet {
         let mut sum = Sheet::default();
         for sheet in sheets {
             sum.counters.merge(&sheet.counters);
+            sum.numwants.merge(&sheet.numwants);
+            sum.renewals.merge(&sheet.renewals);
             sum.torrents += sheet.torrents;
             sum.seeders += sheet.seeders;
             sum.leechers += sheet.leechers;
@@ -164,6 +229,9 @@ mod tests {
             ..Sheet::default()
         };
         b.counters.add(Family::V6, Count::UdpConnect, 2);
+        a.numwants.count(200);
+        [200, 65_535].iter().for_each(|n| b.numwants.count(*n));
+        [0, 44, 45].iter().for_each(|n| b.renewals.count(*n));
         let sum = Sheet::sum([&a, &b]);
         assert_eq!(
             (sum.torrents, sum.seeders, sum.leechers, sum.completed),
@@ -172,5 +240,8 @@ mod tests {
         assert_eq!(sum.counters.of(Family::V4, Count::UdpConnect), 1);
         assert_eq!(sum.counters.total(Count::UdpConnect), 3);
         assert_eq!(sum.counters.total(Count::Busy), 0);
+        assert_eq!(sum.numwants.0[200], 3);
+        assert_eq!((sum.renewals.0[0], sum.renewals.0[44]), (1, 2));
+        assert_eq!(sum.numwants.0[..200], [0; 200]);
     }
 }

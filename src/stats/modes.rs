@@ -1,40 +1,101 @@
 //! The classic `/stats?mode=…` texts of opentracker, which graphs and scripts in the field read.
 
-use std::fmt::Write;
-
-use crate::stats::{COUNTS, Count, Sheet};
+use crate::stats::{COUNTS, Count, Report, Sheet, everything};
 use crate::types::{Family, Seconds};
 
-/// Writes the text of one mode, from the sum of all sheets and the uptime.
-pub type Mode = fn(&Sheet, Seconds) -> String;
+/// What runs here, as a line.
+pub const VERSION: &str = concat!("trackerd ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// Writes the text of one mode.
+pub type Mode = fn(&Report) -> String;
+
+/// Why there is no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoMode {
+    /// There is no such mode.
+    Unknown,
+    /// opentracker has the mode when it is built for it, which it usually is not.
+    NotKept,
+}
 
 /// Every mode there is.
-const MODES: [(&str, Mode); 9] = [
+const MODES: [(&str, Mode); 16] = [
     ("peer", peer),
     ("torr", torr),
     ("conn", conn),
     ("tcp4", tcp4),
     ("udp4", udp4),
     ("scrp", scrp),
+    ("fscr", fscr),
+    ("completed", completed),
+    ("syncs", syncs),
+    ("herr", herr),
+    ("renew", renew),
+    ("numwants", numwants),
+    ("everything", everything::text),
     ("letters", letters),
     ("counters", counters),
     ("version", version),
 ];
 
-/// The mode of that name, `peer` if none is named; `None` if there is no such mode.
-pub fn find(name: Option<&[u8]>) -> Option<Mode> {
+/// What opentracker answers with 500 unless built for it: logs of requests and networks.
+const NOT_KEPT: [&str; 3] = ["busy", "fulllog", "woodpeckers"];
+
+/// The mode of that name, `peer` if none is named.
+///
+/// # Errors
+/// When there is none.
+pub fn find(name: Option<&[u8]>) -> Result<Mode, NoMode> {
     let name = name.unwrap_or(b"peer");
+    if NOT_KEPT.iter().any(|known| known.as_bytes() == name) {
+        return Err(NoMode::NotKept);
+    }
     let found = MODES.iter().find(|(known, _)| known.as_bytes() == name);
-    found.map(|(_, mode)| *mode)
+    found.map(|(_, mode)| *mode).ok_or(NoMode::Unknown)
 }
 
-fn peer(sheet: &Sheet, _: Seconds) -> String {
-    let peers = sheet.seeders + sheet.leechers;
-    serving(peers, sheet.seeders, sheet.torrents)
+/// HTTP requests that went wrong, as opentracker tells them apart.
+///
+/// What it answers with 400 for a parameter mostly gets a failure reason and 200 here, and counts
+/// all the same; so do unknown modes of statistics. Denials by the access list are no errors, here
+/// as there. `compact=0` is served, so nobody fails for it.
+pub struct HttpErrors {
+    /// 302.
+    pub redirect: u64,
+    /// 400: no request.
+    pub malformed: u64,
+    /// 400: a parameter is missing or wrong.
+    pub invalid: u64,
+    /// 403.
+    pub forbidden: u64,
+    /// 404.
+    pub not_found: u64,
+    /// 500 and 503, those included for whom there was no connection left.
+    pub unavailable: u64,
 }
 
-fn torr(sheet: &Sheet, _: Seconds) -> String {
-    serving(sheet.torrents, 0, sheet.torrents)
+impl HttpErrors {
+    /// The errors on a sheet.
+    pub fn of(sheet: &Sheet) -> HttpErrors {
+        let count = |what| sheet.counters.total(what);
+        HttpErrors {
+            redirect: count(Count::HttpRedirect),
+            malformed: count(Count::HttpMalformed),
+            invalid: count(Count::HttpInvalid),
+            forbidden: count(Count::HttpForbidden),
+            not_found: count(Count::HttpNotFound),
+            unavailable: count(Count::HttpUnavailable).wrapping_add(count(Count::TcpRefused)),
+        }
+    }
+}
+
+fn peer(report: &Report) -> String {
+    let sum = &report.sum;
+    serving(sum.seeders + sum.leechers, sum.seeders, sum.torrents)
+}
+
+fn torr(report: &Report) -> String {
+    serving(report.sum.torrents, 0, report.sum.torrents)
 }
 
 fn serving(first: u64, second: u64, torrents: u64) -> String {
@@ -42,21 +103,32 @@ fn serving(first: u64, second: u64, torrents: u64) -> String {
 }
 
 /// Connections and datagrams; announces and connection ids.
-fn conn(sheet: &Sheet, uptime: Seconds) -> String {
+fn conn(report: &Report) -> String {
+    let counts = both(&report.sum);
+    rates(report.uptime, counts, counts, "connections")
+}
+
+/// IPv6 is counted in, as opentracker does.
+fn tcp4(report: &Report) -> String {
+    let counts = tcp(&report.sum);
+    rates(report.uptime, counts, counts, "tcp4 stats")
+}
+
+/// IPv6 is counted in, as opentracker does.
+fn udp4(report: &Report) -> String {
+    let counts = udp(&report.sum);
+    rates(report.uptime, counts, counts, "udp4 stats")
+}
+
+/// Packets of live sync, of which there are none; the rates are those of `conn`, as opentracker
+/// has it.
+fn syncs(report: &Report) -> String {
+    rates(report.uptime, (0, 0), both(&report.sum), "connections")
+}
+
+fn both(sheet: &Sheet) -> (u64, u64) {
     let (tcp, udp) = (tcp(sheet), udp(sheet));
-    rates(uptime, tcp.0 + udp.0, tcp.1 + udp.1, "connections")
-}
-
-/// IPv6 is counted in, as opentracker does.
-fn tcp4(sheet: &Sheet, uptime: Seconds) -> String {
-    let (all, good) = tcp(sheet);
-    rates(uptime, all, good, "tcp4 stats")
-}
-
-/// IPv6 is counted in, as opentracker does.
-fn udp4(sheet: &Sheet, uptime: Seconds) -> String {
-    let (all, good) = udp(sheet);
-    rates(uptime, all, good, "udp4 stats")
+    (tcp.0 + udp.0, tcp.1 + udp.1)
 }
 
 fn tcp(sheet: &Sheet) -> (u64, u64) {
@@ -74,41 +146,76 @@ fn udp(sheet: &Sheet) -> (u64, u64) {
     )
 }
 
-fn rates(uptime: Seconds, all: u64, good: u64, what: &str) -> String {
-    let mut text = format!("{all}\n{good}\n");
-    let per_second = |n: u64| n / u64::from(uptime.max(1));
-    let (all, good) = (per_second(all), per_second(good));
-    // Writing to a String can't fail.
-    let _ = write!(
-        text,
-        "{}\nopentracker {what}, {all} conns/s :: {good} success/s.",
-        since(uptime)
-    );
-    text
+/// Two numbers, and the rates `of` two.
+fn rates(uptime: Seconds, (first, second): (u64, u64), of: (u64, u64), what: &str) -> String {
+    let [all, good] = [of.0, of.1].map(|n| n / u64::from(uptime.max(1)));
+    let since = since(uptime);
+    format!("{first}\n{second}\n{since}\nopentracker {what}, {all} conns/s :: {good} success/s.")
 }
 
-fn scrp(sheet: &Sheet, uptime: Seconds) -> String {
-    let tcp = sheet.counters.total(Count::HttpScrape);
-    let udp = sheet.counters.total(Count::UdpScrape);
-    let rate = (tcp + udp) / u64::from(uptime.max(1));
-    format!(
-        "{tcp}\n{udp}\n{}\nopentracker scrape stats, {rate} scrape/s (tcp and udp)",
-        since(uptime)
-    )
+fn scrp(report: &Report) -> String {
+    let tcp = report.sum.counters.total(Count::HttpScrape);
+    let udp = report.sum.counters.total(Count::UdpScrape);
+    let rate = (tcp + udp) / u64::from(report.uptime.max(1));
+    let since = since(report.uptime);
+    format!("{tcp}\n{udp}\n{since}\nopentracker scrape stats, {rate} scrape/s (tcp and udp)")
+}
+
+/// Scrapes of everything, of which there are none.
+fn fscr(report: &Report) -> String {
+    let since = since(report.uptime);
+    format!("0\n0\n{since}\nopentracker full scrape stats, 0 conns/s :: 0 bytes/s.")
+}
+
+/// Downloads, and how many an hour.
+fn completed(report: &Report) -> String {
+    let completed = report.sum.completed;
+    let rate = completed / u64::from((report.uptime / 3600).max(1));
+    let since = since(report.uptime);
+    format!("{completed}\n0\n{since}\nopentracker, {rate} completed/h.")
+}
+
+/// HTTP errors. Each count stands at its own label, where opentracker's are shifted.
+fn herr(report: &Report) -> String {
+    let errors = HttpErrors::of(&report.sum);
+    let lines = [
+        ("302 RED", errors.redirect),
+        ("400 ...", errors.malformed),
+        ("400 PAR", errors.invalid),
+        ("400 COM", 0),
+        ("403 IP ", errors.forbidden),
+        ("404 INV", errors.not_found),
+        ("500 SRV", errors.unavailable),
+    ];
+    let lines = lines.iter();
+    lines.map(|(label, n)| format!("{label} {n}\n")).collect()
+}
+
+/// Announces of known peers, by the minutes since their last.
+fn renew(report: &Report) -> String {
+    let lines = report.sum.renewals.0.iter().enumerate();
+    lines.map(|(at, n)| format!("{at:02} {n}\n")).collect()
+}
+
+/// Announces, by their numwant.
+fn numwants(report: &Report) -> String {
+    let lines = report.sum.numwants.0.iter().enumerate();
+    lines.map(|(at, n)| format!("{at:03} => {n}\n")).collect()
 }
 
 /// Not one of opentracker's: UDP announces, and how many of them had to cross threads.
-fn letters(sheet: &Sheet, uptime: Seconds) -> String {
-    let all = sheet.counters.total(Count::UdpAnnounce);
-    let crossed = sheet.counters.total(Count::UdpLetter);
+fn letters(report: &Report) -> String {
+    let all = report.sum.counters.total(Count::UdpAnnounce);
+    let crossed = report.sum.counters.total(Count::UdpLetter);
     format!(
         "{all}\n{crossed}\n{}\ntrackerd udp announces, {crossed} of {all} passed on by letter",
-        since(uptime)
+        since(report.uptime)
     )
 }
 
 /// Not one of opentracker's: everything that is counted, for IPv4 and IPv6.
-fn counters(sheet: &Sheet, _: Seconds) -> String {
+fn counters(report: &Report) -> String {
+    let sheet = &report.sum;
     let counters = &sheet.counters;
     let lines = COUNTS.iter().map(|(count, name)| {
         let (v4, v6) = (
@@ -128,71 +235,150 @@ fn since(uptime: Seconds) -> String {
     format!("{uptime} seconds ({} hours)", uptime / 3600)
 }
 
-fn version(_: &Sheet, _: Seconds) -> String {
-    format!("trackerd {}\n", env!("CARGO_PKG_VERSION"))
+fn version(_: &Report) -> String {
+    VERSION.into()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    #[test]
-    fn texts_are_those_of_opentracker() {
-        let mut sheet = Sheet {
+    /// Some of everything: the counts of opentracker's own texts, as far as they are known.
+    pub fn report() -> Report {
+        let mut sum = Sheet {
             torrents: 1,
             seeders: 2,
             leechers: 6,
             completed: 1,
             ..Sheet::default()
         };
-        let counted = &mut sheet.counters;
-        counted.add(Family::V4, Count::TcpAccept, 65);
-        counted.add(Family::V4, Count::HttpAnnounce, 29);
-        counted.add(Family::V4, Count::HttpScrape, 6);
-        counted.add(Family::V6, Count::UdpReceived, 34);
-        counted.add(Family::V6, Count::UdpAnnounce, 10);
-        counted.add(Family::V6, Count::UdpConnect, 8);
-        counted.add(Family::V4, Count::UdpLetter, 3);
+        for (family, what, n) in [
+            (Family::V4, Count::TcpAccept, 65),
+            (Family::V4, Count::HttpAnnounce, 29),
+            (Family::V4, Count::HttpScrape, 6),
+            (Family::V6, Count::UdpReceived, 34),
+            (Family::V6, Count::UdpAnnounce, 10),
+            (Family::V6, Count::UdpConnect, 8),
+            (Family::V4, Count::UdpLetter, 3),
+            (Family::V4, Count::UdpMismatch, 7),
+            (Family::V4, Count::HttpDenied, 1000),
+            (Family::V4, Count::HttpRedirect, 2),
+            (Family::V4, Count::HttpMalformed, 4),
+            (Family::V4, Count::HttpInvalid, 16),
+            (Family::V4, Count::HttpForbidden, 5),
+            (Family::V6, Count::HttpNotFound, 12),
+            (Family::V4, Count::HttpUnavailable, 1),
+            (Family::V4, Count::TcpRefused, 2),
+        ] {
+            sum.counters.add(family, what, n);
+        }
+        (sum.renewals.0[0], sum.renewals.0[44]) = (16, 2);
+        for numwant in [0, 50, 50, 200, 201] {
+            sum.numwants.count(numwant);
+        }
+        Report {
+            sum,
+            uptime: 67,
+            tracker_id: 1_425_551_024,
+        }
+    }
+
+    fn text(mode: &str) -> String {
+        find(Some(mode.as_bytes())).unwrap()(&report())
+    }
+
+    #[test]
+    fn texts_are_those_of_opentracker() {
+        let since = "67 seconds (0 hours)\nopentracker";
         for (mode, expected) in [
-            ("peer", "8\n2\nopentracker serving 1 torrents\nopentracker"),
-            ("torr", "1\n0\nopentracker serving 1 torrents\nopentracker"),
+            (
+                "peer",
+                "8\n2\nopentracker serving 1 torrents\nopentracker".into(),
+            ),
+            (
+                "torr",
+                "1\n0\nopentracker serving 1 torrents\nopentracker".into(),
+            ),
             (
                 "conn",
-                "99\n47\n67 seconds (0 hours)\n\
-                 opentracker connections, 1 conns/s :: 0 success/s.",
+                format!("99\n47\n{since} connections, 1 conns/s :: 0 success/s."),
             ),
             (
                 "tcp4",
-                "65\n29\n67 seconds (0 hours)\n\
-                 opentracker tcp4 stats, 0 conns/s :: 0 success/s.",
+                format!("65\n29\n{since} tcp4 stats, 0 conns/s :: 0 success/s."),
             ),
             (
                 "udp4",
-                "34\n18\n67 seconds (0 hours)\n\
-                 opentracker udp4 stats, 0 conns/s :: 0 success/s.",
+                format!("34\n18\n{since} udp4 stats, 0 conns/s :: 0 success/s."),
             ),
             (
                 "scrp",
-                "6\n0\n67 seconds (0 hours)\n\
-                 opentracker scrape stats, 0 scrape/s (tcp and udp)",
+                format!("6\n0\n{since} scrape stats, 0 scrape/s (tcp and udp)"),
+            ),
+            (
+                "fscr",
+                format!("0\n0\n{since} full scrape stats, 0 conns/s :: 0 bytes/s."),
+            ),
+            (
+                "syncs",
+                format!("0\n0\n{since} connections, 1 conns/s :: 0 success/s."),
+            ),
+            ("completed", format!("1\n0\n{since}, 1 completed/h.")),
+            (
+                "herr",
+                "302 RED 2\n400 ... 4\n400 PAR 16\n400 COM 0\n403 IP  5\n404 INV 12\n500 SRV 3\n"
+                    .into(),
             ),
             (
                 "version",
-                concat!("trackerd ", env!("CARGO_PKG_VERSION"), "\n"),
-            ),
-            (
-                "letters",
-                "10\n3\n67 seconds (0 hours)\n\
-                 trackerd udp announces, 3 of 10 passed on by letter",
+                format!("trackerd {}\n", env!("CARGO_PKG_VERSION")),
             ),
         ] {
-            assert_eq!(find(Some(mode.as_bytes())).unwrap()(&sheet, 67), expected);
+            assert_eq!(text(mode), expected, "{mode}");
         }
-        let all = counters(&sheet, 0);
+    }
+
+    #[test]
+    fn completions_are_told_by_the_hour() {
+        let mut report = report();
+        report.sum.completed = 100;
+        report.uptime = 2 * 3600 + 3599;
+        assert_eq!(
+            completed(&report),
+            "100\n0\n10799 seconds (2 hours)\nopentracker, 50 completed/h."
+        );
+    }
+
+    #[test]
+    fn lists_have_a_line_for_each_number() {
+        let renew = text("renew");
+        assert!(renew.starts_with("00 16\n01 0\n02 0\n") && renew.ends_with("43 0\n44 2\n"));
+        assert_eq!(renew.lines().count(), 45);
+        let numwants = text("numwants");
+        assert!(numwants.starts_with("000 => 1\n001 => 0\n"));
+        assert!(numwants.contains("\n049 => 0\n050 => 2\n051 => 0\n"));
+        assert!(numwants.ends_with("\n199 => 0\n200 => 2\n"));
+        assert_eq!(numwants.lines().count(), 201);
+    }
+
+    #[test]
+    fn our_own_modes_tell_the_rest() {
+        assert_eq!(
+            text("letters"),
+            "10\n3\n67 seconds (0 hours)\n\
+             trackerd udp announces, 3 of 10 passed on by letter"
+        );
+        let all = text("counters");
         assert!(all.contains("udp connects: 0 8\n") && all.contains("tcp accepted: 65 0\n"));
         assert_eq!(all.lines().count(), COUNTS.len() + 2);
-        assert_eq!(find(None).unwrap()(&sheet, 0), peer(&sheet, 0));
-        assert!(find(Some(b"nonsense")).is_none());
+    }
+
+    #[test]
+    fn modes_are_found_by_name() {
+        assert_eq!(find(None).unwrap()(&report()), peer(&report()));
+        assert_eq!(find(Some(b"nonsense")).err(), Some(NoMode::Unknown));
+        assert_eq!(find(Some(b"")).err(), Some(NoMode::Unknown));
+        assert_eq!(find(Some(b"busy")).err(), Some(NoMode::NotKept));
     }
 }

@@ -66,6 +66,11 @@ impl Clock {
         self.moment
     }
 
+    /// How long ago a peer of this state was heard, give or take a tick. It must not be stale.
+    pub fn silent_secs(&self, state: u32) -> Seconds {
+        (self.moment.stamp.wrapping_sub(state) & STAMP) * self.tick_secs
+    }
+
     /// The sweep has met every peer and begins again.
     pub fn begin_pass(&mut self) {
         self.pass_ticks = 0;

@@ -7,7 +7,8 @@
 //! - memory follows the peers, up and down, and is little more than the information itself;
 //! - strangers can't aim: where keys lie depends on the seed.
 //!
-//! It may not do IO, look at a clock, log, count requests, or know of other shards.
+//! It may not do IO, look at a clock, log, or know of other shards. Of requests it counts only what
+//! nobody else can: downloads completed, and how long peers were silent before.
 //!
 //! ```text
 //!   mod ─ store ─┬─ torrent    32 bytes: name, completed, where the peers are
@@ -55,6 +56,9 @@ const PASSES_PER_LIFE: Seconds = 4;
 /// The work of one call of [`Shard::sweep`], in slots of 8 bytes to look at: some 0.2 ms.
 const SWEEP_BUDGET: usize = 50_000;
 
+/// How many minutes [`Shard::renewals`] tells apart: a peer's life, as opentracker knows it.
+pub const RENEWAL_MINUTES: usize = 45;
+
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -81,6 +85,7 @@ pub struct Shard {
     dice: Dice,
     store: Store,
     sweep: Pass,
+    renewals: [u64; RENEWAL_MINUTES],
 }
 
 /// How far the sweep has got.
@@ -119,6 +124,7 @@ impl Shard {
                 began: now,
                 at: 0,
             },
+            renewals: [0; RENEWAL_MINUTES],
         }
     }
 
@@ -199,6 +205,12 @@ impl Shard {
         self.store.totals
     }
 
+    /// How often known peers were heard again, by the minutes since the time before; the last
+    /// count is for all that were silent for longer.
+    pub fn renewals(&self) -> &[u64; RENEWAL_MINUTES] {
+        &self.renewals
+    }
+
     fn hear<P: Peer>(
         &mut self,
         now: Seconds,
@@ -219,8 +231,13 @@ impl Shard {
             Some(known) => (known, store.put(known, peer, moment)),
             None => (store.open(&announce.info_hash, peer), None),
         };
-        let before = before.filter(|&state| !moment.is_stale(state)).unwrap_or(0);
-        if peer.state() & COMPLETED > before & COMPLETED {
+        let before = before.filter(|&state| !moment.is_stale(state));
+        if let Some(state) = before {
+            let minutes = (self.clock.silent_secs(state) / 60) as usize;
+            let count = &mut self.renewals[minutes.min(RENEWAL_MINUTES - 1)];
+            *count = count.wrapping_add(1);
+        }
+        if peer.state() & COMPLETED > before.unwrap_or(0) & COMPLETED {
             store.count_completed(known);
         }
         if announce.want.numwant > 0 {

@@ -219,6 +219,35 @@ fn completions_are_counted_once() {
 }
 
 #[test]
+fn renewals_tell_how_long_peers_were_silent() {
+    let mut shard = Shard::new([1, 2], LIMITS, START);
+    let mut found = Peers::default();
+    let mut now = START;
+    let mut hear = |wait: Seconds, event| {
+        now += wait;
+        for (number, family) in [(0, Family::V4), (1, Family::V6), (2, Family::V4)] {
+            let announce = Announce {
+                event,
+                ..announce(0, peer(family, number), false)
+            };
+            shard.announce(now, &announce, &mut found);
+        }
+        *shard.renewals()
+    };
+    let mut expected = [0; RENEWAL_MINUTES];
+    // Who comes for the first time renews nothing.
+    assert_eq!(hear(0, Event::Started), expected);
+    for (wait, minutes) in [(30, 0), (30 * 60 + 40, 30), (44 * 60 + 40, 44)] {
+        expected[minutes] += 3;
+        assert_eq!(hear(wait, Event::None), expected);
+    }
+    // Nor who was silent for too long, or goes, or has gone.
+    for (wait, event) in [(2800, Event::None), (60, Event::Stopped), (60, Event::None)] {
+        assert_eq!(hear(wait, event), expected);
+    }
+}
+
+#[test]
 fn a_crowd_that_leaves_at_once_leaves_no_memory() {
     let mut shard = Shard::new([3, 4], LIMITS, START);
     let mut found = Peers::default();

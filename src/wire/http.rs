@@ -47,6 +47,8 @@ impl Status {
     pub const URI_TOO_LONG: Status = Status(414);
     /// The head is longer than [`HEAD_LEN_MAX`].
     pub const HEAD_TOO_LARGE: Status = Status(431);
+    /// Not what this tracker can do.
+    pub const INTERNAL_ERROR: Status = Status(500);
     /// Not HTTP/1.
     pub const VERSION_NOT_SUPPORTED: Status = Status(505);
     /// Too busy just now.
@@ -65,6 +67,7 @@ impl Status {
             Status::CONTENT_TOO_LARGE => "Content Too Large",
             Status::URI_TOO_LONG => "URI Too Long",
             Status::HEAD_TOO_LARGE => "Request Header Fields Too Large",
+            Status::INTERNAL_ERROR => "Internal Server Error",
             Status::UNAVAILABLE => "Service Unavailable",
             Status::VERSION_NOT_SUPPORTED => "HTTP Version Not Supported",
             _ => "",

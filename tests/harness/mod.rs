@@ -6,6 +6,7 @@ pub mod http;
 pub mod peer;
 pub mod tracker;
 pub mod udp;
+pub mod xml;
 
 use std::io::{self, Write};
 use std::net::UdpSocket;
