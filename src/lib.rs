@@ -21,9 +21,9 @@
 //! own poll, its own shard of the torrents. The owner of an info-hash is a keyed sum of its first
 //! word, which the kernel does as well ([`sys::steer`]), so that datagrams come to the worker that
 //! owns their torrent. What comes to another one, as HTTP mostly does, crosses by letter
-//! ([`router`]). One worker writes no letters at all. The main thread stays off the road: it
-//! brings the workers up and down, and heeds signals. Files are read again by another, the clerk,
-//! who hands the workers new rules whole.
+//! ([`router`]). One worker writes no letters at all. Off the road there are the main thread,
+//! which brings the workers up and heeds signals, and a clerk, who reads files: what they change,
+//! the workers take over whole at their next turn.
 //!
 //! # The rooms, and whom they may name
 //!

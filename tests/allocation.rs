@@ -4,7 +4,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -46,10 +46,16 @@ const ROUNDS: usize = 20;
 
 /// A tracker inside this process, with two workers, so that every other torrent is a neighbour's.
 fn serve() -> SocketAddr {
-    let addr = UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // Not of those that the system gives to the sockets of other tests.
+    let mut ports = (20_000..30_000)
+        .cycle()
+        .skip(std::process::id() as usize % 10_000);
+    let addr = ports.find_map(|port| {
+        let addr = SocketAddr::from(([127, 0, 0, 1], port));
+        let free = UdpSocket::bind(addr).is_ok() && TcpListener::bind(addr).is_ok();
+        free.then_some(addr)
+    });
+    let addr = addr.unwrap();
     let port = addr.port().to_string();
     let args = [
         "-i",
