@@ -20,6 +20,7 @@ use crate::net::control::Shared;
 use crate::net::fifo::{Change, Fifo, Note};
 use crate::net::rules::{Grants, Occasion, Rules};
 use crate::router::Wake;
+use crate::sys::process;
 use crate::types::InfoHash;
 
 /// How long workers have to let go of an old list before nobody waits for them any longer.
@@ -82,7 +83,11 @@ impl Clerk {
             false => read(fifos)?,
         };
         let thread = thread::Builder::new().name("clerk".into());
-        thread.spawn(move || self.run(&errands, &notes))?;
+        thread.spawn(move || {
+            // Where there is but one CPU, requests come first. If that can't be, all is well still.
+            let _ = process::give_way();
+            self.run(&errands, &notes);
+        })?;
         Ok(sender)
     }
 

@@ -13,3 +13,14 @@ pub mod signal;
 pub mod socket;
 pub mod steer;
 pub mod udp;
+
+use std::io;
+
+/// The outcome of a call that returns 0 or sets `errno`.
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}

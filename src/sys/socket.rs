@@ -4,6 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 
+use super::check;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// Connections the kernel keeps for us until they are accepted; it caps this at `somaxconn`.
@@ -123,11 +124,7 @@ fn set(
             size_of_val(&value) as libc::socklen_t,
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    check(result)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@
 use std::io;
 use std::os::fd::AsRawFd;
 
+use super::check;
+
 /// Where the first word of the info-hash is in an announce or scrape, in bytes.
 const HASH_AT: u32 = 16;
 
@@ -42,11 +44,7 @@ pub fn attach(socket: &impl AsRawFd, odd_key: u32, members: u32) -> io::Result<(
             size_of_val(&program) as libc::socklen_t,
         )
     };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    check(result)
 }
 
 fn program(odd_key: u32, members: u32) -> [libc::sock_filter; 11] {
