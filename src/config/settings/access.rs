@@ -1,0 +1,87 @@
+//! Who may ask for what, and who speaks for others.
+
+use super::{Kind, ROW, Setting};
+use crate::config::HashFile;
+use crate::config::values;
+
+pub(super) const ACCESS: &[Setting] = &[
+    Setting {
+        key: "access.whitelist",
+        value: "FILE",
+        short: Some('w'),
+        help: "Serve only the torrents whose info-hashes are in this file",
+        kind: Kind::Hashes(HashFile::White),
+        ..ROW
+    },
+    Setting {
+        key: "access.blacklist",
+        value: "FILE",
+        short: Some('b'),
+        help: "Serve all torrents but those whose info-hashes are in this file",
+        kind: Kind::Hashes(HashFile::Black),
+        ..ROW
+    },
+    Setting {
+        key: "access.fifo_add",
+        value: "PATH",
+        help: "Put info-hashes written to this fifo onto the list",
+        kind: Kind::Path(|d| &mut d.fifo_add),
+        ..ROW
+    },
+    Setting {
+        key: "access.fifo_delete",
+        value: "PATH",
+        help: "Take info-hashes written to this fifo off the list",
+        kind: Kind::Path(|d| &mut d.fifo_delete),
+        ..ROW
+    },
+    Setting {
+        key: "access.stats",
+        value: "IP[/BITS]",
+        short: Some('A'),
+        repeatable: true,
+        help: "Let this address or network read the statistics; without it, everybody may",
+        kind: Kind::Net(|d| &mut d.stats_readers),
+        ..ROW
+    },
+    Setting {
+        key: "access.stats_path",
+        value: "PATH",
+        default: "stats",
+        help: "Where the statistics are, without the leading slash",
+        kind: Kind::Text(values::stats_path, |d| &mut d.stats_path),
+        ..ROW
+    },
+    Setting {
+        key: "access.proxy",
+        value: "IP[/BITS]",
+        repeatable: true,
+        help: "Believe the proxies in this network about where requests come from",
+        kind: Kind::Net(|d| &mut d.proxies),
+        ..ROW
+    },
+    Setting {
+        key: "access.proxy_header",
+        value: "NAME",
+        default: "X-Forwarded-For",
+        help: "The header in which proxies say so",
+        kind: Kind::Text(values::header, |d| &mut d.proxy_header),
+        ..ROW
+    },
+    Setting {
+        key: "access.proxy_protocol",
+        value: "yes|no",
+        default: "no",
+        help: "Whether connections from proxies begin with the PROXY protocol",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.proxy_protocol),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.ip_from_query",
+        value: "IP[/BITS]",
+        repeatable: true,
+        help: "Heed the ip in HTTP announces that come from this network",
+        kind: Kind::Net(|d| &mut d.ip_from_query),
+        ..ROW
+    },
+];

@@ -1,0 +1,54 @@
+//! What announces are answered.
+
+use super::{Kind, ROW, Setting};
+
+pub(super) const ANNOUNCES: &[Setting] = &[
+    Setting {
+        key: "tracker.interval",
+        value: "SECONDS",
+        default: "1800",
+        help: "Time between the announces of a client",
+        kind: Kind::Number(60, 86_400, |d| &mut d.interval),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.interval_jitter",
+        value: "SECONDS",
+        default: "180",
+        help: "How far answers vary the interval, both ways; without it, a tenth of it",
+        kind: Kind::Number(0, 21_600, |d| &mut d.interval_jitter),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.min_interval",
+        value: "SECONDS",
+        default: "900",
+        help: "The least time between announces; without it, half the interval",
+        kind: Kind::Number(1, 86_400, |d| &mut d.min_interval),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.peer_timeout",
+        value: "SECONDS",
+        default: "2700",
+        help: "When to forget a silent peer; without it, after one and a half intervals",
+        kind: Kind::Number(61, 172_800, |d| &mut d.peer_timeout),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.numwant_default",
+        value: "PEERS",
+        default: "50",
+        help: "Peers to list for a client that doesn't say how many it wants",
+        kind: Kind::Number(0, 1000, |d| &mut d.numwant_default),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.numwant_max",
+        value: "PEERS",
+        default: "200",
+        help: "The most peers to list in one answer",
+        kind: Kind::Number(1, 1000, |d| &mut d.numwant_max),
+        ..ROW
+    },
+];

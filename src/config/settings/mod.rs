@@ -1,0 +1,232 @@
+//! The table of settings: all that files and command line can say, and what `--help`, the sample
+//! file and the manual are made from or checked against. Each section is a file.
+
+mod access;
+mod addresses;
+mod announces;
+mod http;
+mod process;
+
+use super::HashFile;
+use super::draft::Draft;
+use crate::types::Net;
+use std::path::PathBuf;
+
+pub(super) use addresses::LISTEN_TCP_UDP;
+use addresses::{LISTEN_TCP, LISTEN_UDP};
+
+/// One setting: `KEY VALUE` in a file, `--KEY VALUE` on the command line.
+pub struct Setting {
+    /// Its name in files, and after `--`.
+    pub key: &'static str,
+    /// Stands for the value in texts.
+    pub value: &'static str,
+    /// The value if nothing is said, in the file's grammar; empty if there is none to write.
+    pub default: &'static str,
+    /// opentracker's letter for it.
+    pub short: Option<char>,
+    /// A shorter name on the command line.
+    pub alias: Option<&'static str>,
+    /// Whether it may be given more than once.
+    pub repeatable: bool,
+    /// One line on what it does.
+    pub help: &'static str,
+    /// What values it takes, and where they go.
+    pub(super) kind: Kind,
+}
+
+/// Settings on one subject.
+pub struct Section {
+    /// The subject.
+    pub title: &'static str,
+    /// Its settings, the most used first.
+    pub settings: &'static [Setting],
+}
+
+/// What an option does that is no setting.
+pub(super) enum Action {
+    /// Read a file.
+    File,
+    /// Remember the address for what follows.
+    Address,
+    /// Listen on a port of that address, as this setting says.
+    Port(&'static Setting),
+    /// Only check.
+    Check,
+    /// Show the help.
+    Help,
+    /// Show the version.
+    Version,
+}
+
+/// An option of the command line only.
+pub struct Flag {
+    /// Its letters; help shows the first.
+    pub short: &'static [char],
+    /// Its name after `--`, if it has one.
+    pub long: Option<&'static str>,
+    /// Stands for its value in texts; empty if it takes none.
+    pub value: &'static str,
+    /// One line on what it does.
+    pub help: &'static str,
+    /// What it does.
+    pub(super) action: Action,
+}
+
+/// The values a setting takes, and its place in the draft.
+pub(super) enum Kind {
+    /// A whole number from .. to.
+    Number(u32, u32, fn(&mut Draft) -> &mut Option<u32>),
+    /// One of a few words.
+    Word(
+        &'static [&'static str],
+        fn(&mut Draft) -> &mut Option<&'static str>,
+    ),
+    /// Text that a check lets pass, perhaps trimmed.
+    Text(
+        fn(&str) -> Result<&str, String>,
+        fn(&mut Draft) -> &mut Option<String>,
+    ),
+    /// A file or directory.
+    Path(fn(&mut Draft) -> &mut Option<PathBuf>),
+    /// A file of info-hashes.
+    Hashes(fn(PathBuf) -> HashFile),
+    /// A network, one more.
+    Net(fn(&mut Draft) -> &mut Vec<Net>),
+    /// An address to listen on, one more: for TCP, for UDP.
+    Listen { tcp: bool, udp: bool },
+}
+
+/// All settings.
+pub fn settings() -> impl Iterator<Item = &'static Setting> {
+    SECTIONS.iter().flat_map(|section| section.settings)
+}
+
+impl Setting {
+    /// Every way to write it on the command line.
+    pub fn names(&self) -> Vec<String> {
+        let short = self.short.map(|letter| format!("-{letter}"));
+        let alias = self.alias.map(|alias| format!("--{alias}"));
+        short
+            .into_iter()
+            .chain(alias)
+            .chain([format!("--{}", self.key)])
+            .collect()
+    }
+
+    pub(super) fn is_listen(&self) -> bool {
+        matches!(self.kind, Kind::Listen { .. })
+    }
+}
+
+impl Flag {
+    /// Every way to write it.
+    pub fn names(&self) -> Vec<String> {
+        let short = self.short.iter().map(|letter| format!("-{letter}"));
+        short
+            .chain(self.long.map(|long| format!("--{long}")))
+            .collect()
+    }
+}
+
+/// The default port, opentracker's.
+pub const PORT: u16 = 6969;
+
+/// What a row need not say.
+const ROW: Setting = Setting {
+    key: "",
+    value: "",
+    default: "",
+    short: None,
+    alias: None,
+    repeatable: false,
+    help: "",
+    kind: Kind::Listen {
+        tcp: false,
+        udp: false,
+    },
+};
+
+/// THE table.
+pub static SECTIONS: &[Section] = &[
+    Section {
+        title: "Addresses",
+        settings: addresses::ADDRESSES,
+    },
+    Section {
+        title: "Process",
+        settings: process::PROCESS,
+    },
+    Section {
+        title: "Announces",
+        settings: announces::ANNOUNCES,
+    },
+    Section {
+        title: "Access",
+        settings: access::ACCESS,
+    },
+    Section {
+        title: "HTTP",
+        settings: http::HTTP,
+    },
+];
+
+/// The options of the command line that are no settings.
+pub static FLAGS: &[Flag] = &[
+    Flag {
+        short: &['f'],
+        long: Some("config"),
+        value: "FILE",
+        help: "Read settings from this file; the command line overrides them",
+        action: Action::File,
+    },
+    Flag {
+        short: &['i'],
+        long: None,
+        value: "IP",
+        help: "Address for the -p and -P that follow",
+        action: Action::Address,
+    },
+    Flag {
+        short: &['p'],
+        long: None,
+        value: "PORT",
+        help: "Serve HTTP on this port",
+        action: Action::Port(&LISTEN_TCP),
+    },
+    Flag {
+        short: &['P'],
+        long: None,
+        value: "PORT",
+        help: "Serve UDP on this port",
+        action: Action::Port(&LISTEN_UDP),
+    },
+    Flag {
+        short: &['t'],
+        long: Some("test"),
+        value: "",
+        help: "Check the configuration and end",
+        action: Action::Check,
+    },
+    Flag {
+        short: &['V', 'v'],
+        long: Some("version"),
+        value: "",
+        help: "Show the version and end",
+        action: Action::Version,
+    },
+    Flag {
+        short: &['h'],
+        long: Some("help"),
+        value: "",
+        help: "Show this text and end",
+        action: Action::Help,
+    },
+];
+
+/// Settings of opentracker that are missing here. To overlook one could leave open what the
+/// operator believes closed.
+pub(super) const MISSING: &[&str] = &["livesync.", "batchsync."];
+
+/// Letters of opentracker that are missing here.
+pub(super) const MISSING_SHORT: &[char] = &['l', 's'];

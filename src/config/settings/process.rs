@@ -1,0 +1,67 @@
+//! The process: threads, directory, user, log.
+
+use super::{Kind, ROW, Setting};
+use crate::config::values;
+
+pub(super) const PROCESS: &[Setting] = &[
+    Setting {
+        key: "tracker.workers",
+        value: "N",
+        alias: Some("workers"),
+        help: "Threads that serve; without it, one for each online CPU",
+        kind: Kind::Number(1, 256, |d| &mut d.workers),
+        ..ROW
+    },
+    Setting {
+        key: "listen.udp.workers",
+        value: "N",
+        default: "0",
+        repeatable: true,
+        help: "opentracker's tracker.workers, heeded in its absence; 0 means nothing",
+        kind: Kind::Number(0, 256, |d| &mut d.udp_workers),
+        ..ROW
+    },
+    Setting {
+        key: "listen.udp.receive_buffer",
+        value: "BYTES",
+        help: "Room for UDP requests that wait; without it, what the system gives",
+        kind: Kind::Number(4096, 1 << 30, |d| &mut d.receive_buffer),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.pin_workers",
+        value: "yes|no",
+        default: "no",
+        help: "Whether each worker keeps to a CPU of its own",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.pin_workers),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.rootdir",
+        value: "DIR",
+        short: Some('d'),
+        help: "Directory to work in; if started as root, to be confined to",
+        kind: Kind::Path(|d| &mut d.rootdir),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.user",
+        value: "NAME",
+        default: "nobody",
+        short: Some('u'),
+        help: "User to become if started as root",
+        kind: Kind::Text(values::name, |d| &mut d.user),
+        ..ROW
+    },
+    Setting {
+        key: "log.level",
+        value: "LEVEL",
+        default: "info",
+        alias: Some("log-level"),
+        help: "How much to log",
+        kind: Kind::Word(&["error", "warn", "info", "debug", "trace"], |d| {
+            &mut d.log_level
+        }),
+        ..ROW
+    },
+];
