@@ -1,4 +1,4 @@
-//! Monotonic time and entropy.
+//! Monotonic time, the time of day, and entropy.
 
 use std::io;
 use std::time::Instant;
@@ -23,6 +23,51 @@ impl Clock {
     pub fn read(&self) -> Seconds {
         // 136 years of uptime fit; past them the clock stands still rather than panics.
         Seconds::try_from(self.start.elapsed().as_secs()).unwrap_or(Seconds::MAX)
+    }
+}
+
+/// The time of day: seconds since 1970 began, 0 for clocks that stand before it.
+///
+/// It jumps when somebody sets the clock, so it is for what people and other programs read.
+/// It is right past 2038 on every build; `SystemTime::now`, which panics then where musl's
+/// `time_t` has 32 bits, is called nowhere else.
+pub fn wall() -> u64 {
+    u64::try_from(wall_clock::seconds()).unwrap_or(0)
+}
+
+#[cfg(not(all(target_env = "musl", target_pointer_width = "32")))]
+mod wall_clock {
+    use std::time::SystemTime;
+
+    pub fn seconds() -> i64 {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since_1970.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+    }
+}
+
+/// std and libc call musl's `clock_gettime` of old, for the 32 bits that programs once were built
+/// for; the one that musl gives programs of today has 64.
+#[cfg(all(target_env = "musl", target_pointer_width = "32"))]
+mod wall_clock {
+    /// musl's `struct timespec`: 64 bits each, whatever the byte order; the second holds the
+    /// nanoseconds in its lower half.
+    #[derive(Default)]
+    #[repr(C)]
+    struct Timespec64 {
+        seconds: i64,
+        nanoseconds: i64,
+    }
+
+    unsafe extern "C" {
+        fn __clock_gettime64(clock: libc::clockid_t, time: *mut Timespec64) -> libc::c_int;
+    }
+
+    pub fn seconds() -> i64 {
+        let mut time = Timespec64::default();
+        // SAFETY: the pointer is to a structure of ours, as large as the one that is written. The
+        // call cannot fail for this clock; if it did, the time would be 0.
+        unsafe { __clock_gettime64(libc::CLOCK_REALTIME, &mut time) };
+        time.seconds
     }
 }
 
@@ -54,7 +99,20 @@ pub fn entropy<const N: usize>() -> io::Result<[u8; N]> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    /// The kernel's own account: when it booted, by the wall clock, and for how long it is up.
+    #[test]
+    fn the_time_of_day_is_the_kernels() {
+        let stat = fs::read_to_string("/proc/stat").unwrap();
+        let boot = stat.lines().find_map(|line| line.strip_prefix("btime "));
+        let uptime = fs::read_to_string("/proc/uptime").unwrap();
+        let uptime = uptime.split('.').next().unwrap();
+        let kernels = boot.unwrap().parse::<u64>().unwrap() + uptime.parse::<u64>().unwrap();
+        assert!(wall().abs_diff(kernels) < 60, "{} and {kernels}", wall());
+    }
 
     #[test]
     fn entropy_differs_from_call_to_call() {
