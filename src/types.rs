@@ -3,11 +3,13 @@
 //! Values only: nothing here allocates behind one's back, asks the time or knows a socket.
 
 mod network;
+mod peers;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use network::Net;
+pub use peers::Peers;
 
 /// Whole seconds: as a moment, seconds on the monotonic clock of this process; as a span, a
 /// duration. 32 bits last for 136 years of uptime.
@@ -196,45 +198,13 @@ pub struct Want {
 pub struct Counts {
     /// Peers with nothing left to download.
     pub seeders: u32,
-    /// Peers still downloading, paused ones included.
+    /// Peers that have not got everything, paused ones included.
     pub leechers: u32,
+    /// Those of them that want nothing more (BEP 21). Counted for scrapes only: with an announce
+    /// nobody asks, and it is 0.
+    pub paused: u32,
     /// Downloads finished since the torrent is known.
     pub completed: u32,
-}
-
-/// Compact peers of one answer, by family; the buffers are reused from answer to answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Peers {
-    /// 6 bytes each.
-    pub v4: Vec<u8>,
-    /// 18 bytes each.
-    pub v6: Vec<u8>,
-}
-
-impl Peers {
-    /// Forgets the peers and keeps the room.
-    pub fn clear(&mut self) {
-        self.v4.clear();
-        self.v6.clear();
-    }
-
-    /// The peers of one family, compact.
-    pub fn of(&self, family: Family) -> &[u8] {
-        match family {
-            Family::V4 => &self.v4,
-            Family::V6 => &self.v6,
-        }
-    }
-
-    /// How many peers there are in all.
-    pub fn len(&self) -> usize {
-        self.v4.len() / Family::V4.peer_len() + self.v6.len() / Family::V6.peer_len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.v6.is_empty()
-    }
 }
 
 /// One line of a scrape's answer; `None` when the torrent is not known.

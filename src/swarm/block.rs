@@ -10,7 +10,7 @@
 use crate::types::Family;
 
 use super::clock::Moment;
-use super::peer::{Lists, Peer, Peer4, Peer6};
+use super::peer::{Lists, PAUSED, Peer, Peer4, Peer6};
 use super::pool::Pool;
 
 /// The most IPv4 peers in a block.
@@ -136,6 +136,13 @@ pub fn find<P: Peer>(list: &[P], peer: &P) -> Option<usize> {
 /// How many of the list are seeders: they come first.
 pub fn seeders<P: Peer>(list: &[P]) -> usize {
     list.partition_point(P::is_seeder)
+}
+
+/// How many of the list want nothing more, which only looking at every leecher tells.
+pub fn paused<P: Peer>(list: &[P]) -> usize {
+    let leechers = &list[seeders(list)..];
+    let paused = leechers.iter().filter(|peer| peer.state() & PAUSED != 0);
+    paused.count()
 }
 
 /// Replaces a peer by what it says of itself now.

@@ -5,7 +5,7 @@ use crate::types::Family;
 use super::block::Lens;
 use super::clock::Moment;
 use super::hash::Keys;
-use super::peer::{Peer, Peer4, Peer6};
+use super::peer::{PAUSED, Peer, Peer4, Peer6};
 use super::table::Table;
 
 /// A large swarm.
@@ -22,6 +22,8 @@ pub struct Crowd {
 pub struct Sets<P> {
     pub seeders: Table<P>,
     pub leechers: Table<P>,
+    /// How many of the leechers want nothing more.
+    pub paused: u32,
 }
 
 /// The pass of the sweep that was last in a crowd, and how far it got.
@@ -83,9 +85,9 @@ impl Crowd {
             let (v4, v6) = (&mut self.v4, &mut self.v6);
             let next = match self.sweep.table {
                 0 => expire(&mut v4.seeders, keys, from, moment, budget, &mut gone),
-                1 => expire(&mut v4.leechers, keys, from, moment, budget, &mut gone),
+                1 => v4.expire_leechers(keys, from, moment, budget, &mut gone),
                 2 => expire(&mut v6.seeders, keys, from, moment, budget, &mut gone),
-                _ => expire(&mut v6.leechers, keys, from, moment, budget, &mut gone),
+                _ => v6.expire_leechers(keys, from, moment, budget, &mut gone),
             };
             self.sweep.hash = next.unwrap_or(0);
             self.sweep.table += u8::from(next.is_none());
@@ -103,6 +105,7 @@ impl<P: Peer> Sets<P> {
         Sets {
             seeders: Table::new(),
             leechers: Table::new(),
+            paused: 0,
         }
     }
 
@@ -123,6 +126,37 @@ impl<P: Peer> Sets<P> {
     /// Lets a peer in, or takes note of what it says now. Returns its state until now; `renew`
     /// makes of this and the new state what is kept.
     pub fn put(&mut self, keys: &Keys, peer: P, renew: impl FnOnce(u32) -> P) -> Option<u32> {
+        let before = self.replace(keys, peer, renew);
+        self.paused += is_paused(peer.state());
+        self.paused -= before.map_or(0, is_paused);
+        before
+    }
+
+    /// Lets in a peer who is not in.
+    pub fn insert(&mut self, keys: &Keys, peer: P) {
+        self.paused += is_paused(peer.state());
+        let table = if peer.is_seeder() {
+            &mut self.seeders
+        } else {
+            &mut self.leechers
+        };
+        table.insert(keys, peer.hash(keys), peer);
+    }
+
+    /// Takes a peer out, and returns its state.
+    pub fn remove(&mut self, keys: &Keys, peer: &P) -> Option<u32> {
+        let hash = peer.hash(keys);
+        let before = [&mut self.seeders, &mut self.leechers]
+            .into_iter()
+            .find_map(|table| {
+                let place = table.find(hash, peer)?;
+                Some(table.remove(keys, place).state())
+            });
+        self.paused -= before.map_or(0, is_paused);
+        before
+    }
+
+    fn replace(&mut self, keys: &Keys, peer: P, renew: impl FnOnce(u32) -> P) -> Option<u32> {
         let hash = peer.hash(keys);
         let (own, other) = match peer.is_seeder() {
             true => (&mut self.seeders, &mut self.leechers),
@@ -141,26 +175,26 @@ impl<P: Peer> Sets<P> {
         known
     }
 
-    /// Lets in a peer who is not in.
-    pub fn insert(&mut self, keys: &Keys, peer: P) {
-        let table = if peer.is_seeder() {
-            &mut self.seeders
-        } else {
-            &mut self.leechers
-        };
-        table.insert(keys, peer.hash(keys), peer);
+    fn expire_leechers(
+        &mut self,
+        keys: &Keys,
+        from: u32,
+        moment: Moment,
+        budget: &mut usize,
+        mut gone: impl FnMut(u32, Family),
+    ) -> Option<u32> {
+        let Sets {
+            leechers, paused, ..
+        } = self;
+        expire(leechers, keys, from, moment, budget, |state, family| {
+            *paused -= is_paused(state);
+            gone(state, family);
+        })
     }
+}
 
-    /// Takes a peer out, and returns its state.
-    pub fn remove(&mut self, keys: &Keys, peer: &P) -> Option<u32> {
-        let hash = peer.hash(keys);
-        [&mut self.seeders, &mut self.leechers]
-            .into_iter()
-            .find_map(|table| {
-                let place = table.find(hash, peer)?;
-                Some(table.remove(keys, place).state())
-            })
-    }
+fn is_paused(state: u32) -> u32 {
+    u32::from(state & PAUSED != 0)
 }
 
 /// Sweeps a few slots of one table; returns where to go on.

@@ -133,7 +133,7 @@ impl Shard {
     /// peer. For others seeders and leechers come in proportion, but at least a quarter of each.
     /// Who stops gets no peers.
     ///
-    /// Returns the counts of both families after the announce. A completion is counted once per
+    /// Returns the counts of both families after the announce, without the paused. A completion is counted once per
     /// peer, as opentracker does: when it says so and has nothing left, and until it stops.
     pub fn announce(&mut self, now: Seconds, announce: &Announce, found: &mut Peers) -> Counts {
         found.clear();
@@ -149,7 +149,7 @@ impl Shard {
     pub fn scrape(&mut self, now: Seconds, info_hash: &InfoHash) -> Option<Counts> {
         let moment = self.clock.read(now);
         let known = self.store.find_tidy(info_hash, moment, now)?;
-        Some(self.store.counts(self.store.torrent(known)))
+        Some(self.store.census(self.store.torrent(known)))
     }
 
     /// Does the part of expiry that is due: a little each second, so that all peers are looked at
@@ -196,7 +196,7 @@ impl Shard {
         step: usize,
         mut show: impl FnMut(InfoHash, Counts),
     ) -> Option<Cursor> {
-        let show = |torrent: &Torrent| show(torrent.info_hash(), self.store.counts(torrent));
+        let show = |torrent: &Torrent| show(torrent.info_hash(), self.store.census(torrent));
         self.store.walk(cursor.0, step, show).map(Cursor)
     }
 

@@ -10,6 +10,7 @@ use crate::types::Family;
 #[derive(Clone, Copy, Debug)]
 struct ModelPeer {
     seeder: bool,
+    paused: bool,
     completed: bool,
     tick: Seconds,
 }
@@ -70,11 +71,13 @@ impl Model {
             torrent.completed += u32::from(completes && !known);
             let peer = ModelPeer {
                 seeder: a.seeder,
+                paused: a.event == Event::Paused && !a.seeder,
                 completed: known || completes,
                 tick,
             };
             torrent.peers.insert(a.peer, peer);
         }
+        assert_eq!(counts.paused, 0);
         self.check_counts(a.info_hash, counts, is_small);
         self.check_sample(a);
     }
@@ -110,6 +113,17 @@ impl Model {
             assert_eq!((counts.seeders, counts.leechers), (seeders, leechers));
         }
         assert_eq!(counts.completed, torrent.completed);
+    }
+
+    fn check_paused(&self, info_hash: InfoHash, counts: Counts, exact: bool) {
+        let paused = self.torrents[&info_hash].peers.values();
+        let (live, all) = paused
+            .filter(|peer| peer.paused)
+            .fold((0, 0), |(live, all), peer| {
+                (live + u32::from(self.is_live(peer)), all + 1)
+            });
+        assert!((live..=all).contains(&counts.paused), "{counts:?}");
+        assert!(!exact || counts.paused == live);
     }
 
     fn check_sample(&self, a: &Announce) {
@@ -190,7 +204,11 @@ impl Model {
             return assert_eq!(counts, None);
         };
         match counts {
-            Some(counts) => self.check_counts(info_hash, counts, torrent.peers.len() <= 16),
+            Some(counts) => {
+                let exact = torrent.peers.len() <= 16;
+                self.check_counts(info_hash, counts, exact);
+                self.check_paused(info_hash, counts, exact);
+            }
             None => {
                 assert!(!torrent.peers.values().any(|peer| self.is_live(peer)));
                 let silent = self.now - torrent.idle;
@@ -224,6 +242,7 @@ impl Model {
         assert_eq!(walked.len(), totals.torrents as usize);
         for (info_hash, counts) in walked {
             self.check_counts(info_hash, counts, true);
+            self.check_paused(info_hash, counts, true);
         }
     }
 }

@@ -17,7 +17,7 @@ use super::clock::Moment;
 use super::crowd::Crowd;
 use super::dice::Dice;
 use super::hash::Keys;
-use super::peer::{COMPLETED, Lists, Peer, SEEDER};
+use super::peer::{COMPLETED, Lists, PAUSED, Peer, SEEDER};
 use super::pool::Pool;
 use super::sample::{self, Groups, Question};
 use super::table::{Place, Slot, Table};
@@ -166,11 +166,33 @@ impl Store {
         }
         self.counts(self.torrent(known))
     }
+
     /// What a scrape tells.
+    pub fn census(&self, torrent: &Torrent) -> Counts {
+        let paused = match torrent.shape() {
+            Shape::One(peer) => u32::from(peer.state() & PAUSED != 0),
+            Shape::Block(handle, lens) => {
+                let lists = block::lists(self.pool.words(handle), lens);
+                (block::paused(lists.v4) + block::paused(lists.v6)) as u32
+            }
+            Shape::Crowd(number) => {
+                let Crowd { v4, v6, .. } = &*self.crowds[number as usize];
+                v4.paused + v6.paused
+            }
+            Shape::Memory(_) => 0,
+        };
+        Counts {
+            paused,
+            ..self.counts(torrent)
+        }
+    }
+
+    /// The same without the paused, whom it takes longer to count.
     pub fn counts(&self, torrent: &Torrent) -> Counts {
         let count = |seeders: usize, all: usize| Counts {
             seeders: seeders as u32,
             leechers: (all - seeders) as u32,
+            paused: 0,
             completed: torrent.completed,
         };
         match torrent.shape() {

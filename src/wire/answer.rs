@@ -227,6 +227,9 @@ fn emit_files(files: &[Scraped], dict: &mut Writer<'_>) {
             let mut file = dict.dict(&info_hash.0);
             file.int(b"complete", counts.seeders.into());
             file.int(b"downloaded", counts.completed.into());
+            // BEP 21: who is still downloading.
+            let downloaders = counts.leechers.saturating_sub(counts.paused);
+            file.int(b"downloaders", downloaders.into());
             file.int(b"incomplete", counts.leechers.into());
             file.end();
         }
@@ -250,9 +253,12 @@ fn body(bytes: &[u8]) -> Option<Dict<'_>> {
 
 fn parse_counts(dict: Dict<'_>) -> Counts {
     let count = |key: &[u8]| dict.value(key).and_then(Value::int).unwrap_or(0);
+    let leechers = count(b"incomplete");
+    let downloaders = dict.value(b"downloaders").and_then(Value::int);
     Counts {
         seeders: count(b"complete"),
-        leechers: count(b"incomplete"),
+        leechers,
+        paused: leechers.saturating_sub(downloaders.unwrap_or(leechers)),
         completed: count(b"downloaded"),
     }
 }
@@ -337,6 +343,7 @@ mod tests {
             Some(Counts {
                 seeders,
                 leechers: 0,
+                paused: 0,
                 completed: 0,
             })
         };
@@ -392,7 +399,16 @@ mod tests {
         any::<(u32, u32, u32)>().prop_map(|(seeders, leechers, completed)| Counts {
             seeders,
             leechers,
+            paused: 0,
             completed,
+        })
+    }
+
+    /// Counts as in a scrape.
+    fn census() -> impl Strategy<Value = Counts> {
+        (counts(), any::<u32>()).prop_map(|(counts, paused)| Counts {
+            paused: paused.min(counts.leechers),
+            ..counts
         })
     }
 
@@ -456,7 +472,7 @@ mod tests {
 
         #[test]
         fn scrapes_round_trip(
-            files in proptest::collection::btree_map(any::<[u8; 20]>(), counts(), 0..20),
+            files in proptest::collection::btree_map(any::<[u8; 20]>(), census(), 0..20),
             min_request_interval: Option<u32>,
         ) {
             let files: Vec<Scraped> =

@@ -333,6 +333,7 @@ impl<'a> ScrapeCounts<'a> {
                 seeders: u32::from_be_bytes([a, b, c, d]),
                 completed: u32::from_be_bytes([e, f, g, h]),
                 leechers: u32::from_be_bytes([i, j, k, l]),
+                paused: 0,
             })
     }
 }

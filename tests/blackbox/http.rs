@@ -63,7 +63,7 @@ fn answers_are_literal(workers: usize) {
         assert_eq!(
             body(&answer),
             format!(
-                "d5:filesd20:{}d8:completei1e10:downloadedi0e10:incompletei1eeee",
+                "d5:filesd20:{}d8:completei1e10:downloadedi0e11:downloadersi1e10:incompletei1eeee",
                 info_hash.escape_ascii()
             )
         );

@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod extensions;
 mod floods;
 mod http;
 mod http_limits;

@@ -19,6 +19,8 @@ pub enum Event {
     Completed,
     Started,
     Stopped,
+    /// A partial seed (BEP 21); by UDP as libtorrent says it.
+    Paused,
     /// One that no protocol knows.
     Unknown,
 }
@@ -66,6 +68,7 @@ impl Announce {
             Event::Completed => "&event=completed",
             Event::Started => "&event=started",
             Event::Stopped => "&event=stopped",
+            Event::Paused => "&event=paused",
             Event::Unknown => "&event=dancing",
         };
         let numwant = self.numwant.map(|n| format!("&numwant={n}"));
@@ -86,6 +89,7 @@ impl Announce {
             Event::Completed => 1,
             Event::Started => 2,
             Event::Stopped => 3,
+            Event::Paused => 4,
             Event::Unknown => 99,
         };
         let mut bytes = connection.to_be_bytes().to_vec();
