@@ -133,8 +133,9 @@ impl Shard {
     /// peer. For others seeders and leechers come in proportion, but at least a quarter of each.
     /// Who stops gets no peers.
     ///
-    /// Returns the counts of both families after the announce, without the paused. A completion is counted once per
-    /// peer, as opentracker does: when it says so and has nothing left, and until it stops.
+    /// Returns the counts of both families after the announce, without the paused. A completion is
+    /// counted once per peer, as opentracker does: when it says so and has nothing left, and until
+    /// it stops.
     pub fn announce(&mut self, now: Seconds, announce: &Announce, found: &mut Peers) -> Counts {
         found.clear();
         let moment = self.clock.read(now);
