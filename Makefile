@@ -5,11 +5,15 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 RELEASE := target/release/trackerd
+SHARE = $(DESTDIR)$(PREFIX)/share
+BASH_COMPLETION = $(SHARE)/bash-completion/completions/trackerd
+ZSH_COMPLETION = $(SHARE)/zsh/site-functions/_trackerd
+FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 
 # The feature sets that are tested: all, the small build, and those in between.
 FEATURES_ROUTER := --no-default-features --features router
 
-.PHONY: help run build router test check fmt clippy unit clients functional fuzz bench install \
+.PHONY: help run build router test check fmt clippy unit clients functional fuzz man bench install \
 	uninstall clean need-cc need-clients
 
 help: ## List the targets.
@@ -46,6 +50,9 @@ clients: build need-clients ## Real clients exchange files through the tracker.
 		echo "SKIPPED: the tests with real clients: there is no /usr/bin/python3"; \
 	fi
 
+man: need-cc ## Make manual and completions anew, after a change of the settings.
+	$(CARGO) run --locked --example manual
+
 fuzz: need-cc ## Every fuzz target on seeded inputs.
 	$(CARGO) test --locked --test fuzz
 
@@ -56,12 +63,18 @@ bench: build ## Measure against null responders and other trackers.
 
 install: build ## Install below PREFIX.
 	install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/trackerd
-	install -D -m 644 opentracker.conf.sample \
-		$(DESTDIR)$(PREFIX)/share/doc/trackerd/opentracker.conf.sample
+	install -D -m 644 opentracker.conf.sample $(SHARE)/doc/trackerd/opentracker.conf.sample
+	install -D -m 644 scripts/man/trackerd.8 $(SHARE)/man/man8/trackerd.8
+	install -D -m 644 scripts/man/trackerd.conf.5 $(SHARE)/man/man5/trackerd.conf.5
+	install -D -m 644 scripts/completions/trackerd.bash $(BASH_COMPLETION)
+	install -D -m 644 scripts/completions/_trackerd $(ZSH_COMPLETION)
+	install -D -m 644 scripts/completions/trackerd.fish $(FISH_COMPLETION)
 
 uninstall: ## Remove what was installed.
 	rm -f $(DESTDIR)$(PREFIX)/bin/trackerd
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/trackerd
+	rm -f $(SHARE)/man/man8/trackerd.8 $(SHARE)/man/man5/trackerd.conf.5
+	rm -f $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)
+	rm -rf $(SHARE)/doc/trackerd
 
 clean: ## Remove what was built.
 	$(CARGO) clean

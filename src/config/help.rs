@@ -1,7 +1,7 @@
 //! The text of `--help`, out of the table.
 
 use super::VERSION;
-use super::settings::{FLAGS, Kind, SECTIONS, Setting};
+use super::settings::{FLAGS, SECTIONS, Setting};
 
 /// Every option of the command line, for a terminal of 80 columns or more.
 pub fn help() -> String {
@@ -41,12 +41,7 @@ fn entry(text: &mut String, names: &[String], value: &str, help: &str, facts: &s
 
 /// What values are possible, which is the default, and whether there can be several.
 fn facts(setting: &Setting) -> String {
-    let mut facts = Vec::new();
-    match setting.kind {
-        Kind::Number(min, max, _) => facts.push(format!("{min} to {max}")),
-        Kind::Word(words, _) => facts.push(words.join(", ")),
-        _ => {}
-    }
+    let mut facts: Vec<_> = setting.values().into_iter().collect();
     if !setting.default.is_empty() {
         facts.push(format!("default {}", setting.default));
     }

@@ -114,6 +114,23 @@ impl Setting {
             .collect()
     }
 
+    /// Which values are possible, if that can be said in a few words.
+    pub fn values(&self) -> Option<String> {
+        match self.kind {
+            Kind::Number(min, max, _) => Some(format!("{min} to {max}")),
+            Kind::Word(words, _) => Some(words.join(", ")),
+            _ => None,
+        }
+    }
+
+    /// The words it takes; none if it takes something else.
+    pub fn words(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Word(words, _) => words,
+            _ => &[],
+        }
+    }
+
     pub(super) fn is_listen(&self) -> bool {
         matches!(self.kind, Kind::Listen { .. })
     }

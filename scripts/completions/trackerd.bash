@@ -1,0 +1,164 @@
+# bash completion for trackerd. Made from the table of settings by `make man`.
+_trackerd() {
+    local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+    local options='
+        -f
+        --config
+        -i
+        -p
+        -P
+        -t
+        --test
+        -V
+        -v
+        --version
+        -h
+        --help
+        --listen.tcp_udp
+        --listen.tcp
+        --listen.udp
+        --workers
+        --tracker.workers
+        --listen.udp.workers
+        --listen.udp.receive_buffer
+        --tracker.pin_workers
+        -d
+        --tracker.rootdir
+        -u
+        --tracker.user
+        --log-level
+        --log.level
+        --tracker.interval
+        --tracker.interval_jitter
+        --tracker.min_interval
+        --tracker.peer_timeout
+        --tracker.numwant_default
+        --tracker.numwant_max
+        -w
+        --access.whitelist
+        -b
+        --access.blacklist
+        --access.fifo_add
+        --access.fifo_delete
+        -A
+        --access.stats
+        --access.stats_path
+        --access.proxy
+        --access.proxy_header
+        --access.proxy_protocol
+        --tracker.ip_from_query
+        -r
+        --tracker.redirect_url
+        --http.connections_max
+        --http.idle_secs_max
+        --http.request_secs_max'
+    COMPREPLY=()
+    case $before in
+    -f | --config)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    -i)
+        :
+        ;;
+    -p)
+        :
+        ;;
+    -P)
+        :
+        ;;
+    --listen.tcp_udp)
+        :
+        ;;
+    --listen.tcp)
+        :
+        ;;
+    --listen.udp)
+        :
+        ;;
+    --workers | --tracker.workers)
+        :
+        ;;
+    --listen.udp.workers)
+        :
+        ;;
+    --listen.udp.receive_buffer)
+        :
+        ;;
+    --tracker.pin_workers)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    -d | --tracker.rootdir)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    -u | --tracker.user)
+        :
+        ;;
+    --log-level | --log.level)
+        mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$current")
+        ;;
+    --tracker.interval)
+        :
+        ;;
+    --tracker.interval_jitter)
+        :
+        ;;
+    --tracker.min_interval)
+        :
+        ;;
+    --tracker.peer_timeout)
+        :
+        ;;
+    --tracker.numwant_default)
+        :
+        ;;
+    --tracker.numwant_max)
+        :
+        ;;
+    -w | --access.whitelist)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    -b | --access.blacklist)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --access.fifo_add)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --access.fifo_delete)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    -A | --access.stats)
+        :
+        ;;
+    --access.stats_path)
+        :
+        ;;
+    --access.proxy)
+        :
+        ;;
+    --access.proxy_header)
+        :
+        ;;
+    --access.proxy_protocol)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --tracker.ip_from_query)
+        :
+        ;;
+    -r | --tracker.redirect_url)
+        :
+        ;;
+    --http.connections_max)
+        :
+        ;;
+    --http.idle_secs_max)
+        :
+        ;;
+    --http.request_secs_max)
+        :
+        ;;
+    *)
+        mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+        ;;
+    esac
+}
+complete -o filenames -F _trackerd trackerd
