@@ -110,10 +110,10 @@ impl Store {
 
     /// Moves peers to a smaller home if there are few now. False if there are none, and nothing
     /// to remember either; then the torrent must be taken out.
-    pub(super) fn refit(&mut self, known: Known, now: Seconds) -> bool {
+    pub(super) fn refit(&mut self, known: Known, keep: Seconds) -> bool {
         match self.torrents.at(known.place).shape() {
-            Shape::Block(handle, lens) => self.refit_block(known, handle, lens, now),
-            Shape::Crowd(number) => self.refit_crowd(known, number as usize, now),
+            Shape::Block(handle, lens) => self.refit_block(known, handle, lens, keep),
+            Shape::Crowd(number) => self.refit_crowd(known, number as usize, keep),
             Shape::One(_) => {}
             Shape::Memory(_) => return self.torrents.at(known.place).completed > 0,
         }
@@ -121,10 +121,10 @@ impl Store {
         torrent.completed > 0 || !matches!(torrent.shape(), Shape::Memory(_))
     }
 
-    fn refit_block(&mut self, known: Known, handle: Handle, lens: Lens, now: Seconds) {
+    fn refit_block(&mut self, known: Known, handle: Handle, lens: Lens, keep: Seconds) {
         let moved = match (lens.v4, lens.v6) {
             (0, 0) => {
-                self.set_shape(known, Shape::Memory(now));
+                self.set_shape(known, Shape::Memory(keep));
                 self.pool.free(handle)
             }
             (1, 0) => {
@@ -145,7 +145,7 @@ impl Store {
         self.follow_block(moved);
     }
 
-    fn refit_crowd(&mut self, known: Known, number: usize, now: Seconds) {
+    fn refit_crowd(&mut self, known: Known, number: usize, keep: Seconds) {
         let lens = self.crowds[number].lens();
         let is_few = lens.words() < CROWD_WORDS_MIN && lens.class().is_some();
         // Tables that many have just left at once are for the sweep to shrink first.
@@ -166,7 +166,7 @@ impl Store {
             crowd.v6.iter().for_each(|peer| peer.insert(block));
         });
         if let Shape::Block(handle, lens) = self.torrents.at(known.place).shape() {
-            self.refit_block(known, handle, lens, now);
+            self.refit_block(known, handle, lens, keep);
         }
         if self.crowds.is_empty() {
             self.crowds = Vec::new();

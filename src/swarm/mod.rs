@@ -16,7 +16,8 @@
 //!                ├─ block      some peers in a row          ─ pool   blocks of many sizes
 //!                ├─ crowd      many peers in four tables    ─ table  ─ segment
 //!                ├─ sample     which peers an answer lists
-//!                └─ sweep      expiry, walks
+//!                ├─ sweep      expiry
+//!                └─ walk       everything, a little at a time
 //!   peer   8 or 20 bytes       clock   ages in 13 bits       hash, dice   from the seed
 //! ```
 
@@ -38,6 +39,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod torrent;
+mod walk;
 
 use crate::types::{Announce, Counts, Event, InfoHash, PeerAddr, Peers, Seconds};
 
@@ -49,7 +51,7 @@ use sample::Question;
 use store::Store;
 pub use store::Totals;
 use sweep::{Broom, END};
-use torrent::Torrent;
+pub use walk::{Cursor, PeersCursor, Seen};
 
 /// Passes of the sweep in a peer's life.
 const PASSES_PER_LIFE: Seconds = 4;
@@ -75,6 +77,13 @@ impl Default for Limits {
             peer_secs_max: 45 * 60,
             memory_secs_max: 24 * 60 * 60,
         }
+    }
+}
+
+impl Limits {
+    /// Until when a torrent that loses its last peer now is remembered.
+    fn keep(&self, now: Seconds) -> Seconds {
+        now.saturating_add(self.memory_secs_max)
     }
 }
 
@@ -106,10 +115,6 @@ pub struct Swept {
     /// Whether there is more to do now: call again soon.
     pub more: bool,
 }
-
-/// A place in a [`Shard::walk`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cursor(u32);
 
 impl Shard {
     /// An empty shard. `seed` must be secret and random wherever strangers may announce.
@@ -149,7 +154,8 @@ impl Shard {
     /// The counts of a torrent, both families together; `None` if it is not known.
     pub fn scrape(&mut self, now: Seconds, info_hash: &InfoHash) -> Option<Counts> {
         let moment = self.clock.read(now);
-        let known = self.store.find_tidy(info_hash, moment, now)?;
+        let keep = self.limits.keep(now);
+        let known = self.store.find_tidy(info_hash, moment, keep)?;
         Some(self.store.census(self.store.torrent(known)))
     }
 
@@ -165,10 +171,10 @@ impl Shard {
         let due = (END * u64::from(elapsed) / u64::from(pass_secs)).min(END);
         let mut broom = Broom {
             now,
+            keep: self.limits.keep(now),
             moment,
             pass: number,
             budget: SWEEP_BUDGET,
-            forget: now.saturating_sub(self.limits.memory_secs_max),
         };
         self.sweep.at = self.store.sweep(at, due, &mut broom);
         let more = self.sweep.at < due;
@@ -193,12 +199,35 @@ impl Shard {
     /// is shown once, whatever happens in between.
     pub fn walk(
         &self,
+        now: Seconds,
         cursor: Cursor,
         step: usize,
-        mut show: impl FnMut(InfoHash, Counts),
+        show: impl FnMut(&Seen<'_>),
     ) -> Option<Cursor> {
-        let show = |torrent: &Torrent| show(torrent.info_hash(), self.store.census(torrent));
-        self.store.walk(cursor.0, step, show).map(Cursor)
+        self.store.walk(cursor, step, self.limits.keep(now), show)
+    }
+
+    /// Appends some peers of all torrents to `found`: those of about `step` torrents, or about
+    /// `step` peers of one large swarm. Whether there may be more. Peers that stay where they are
+    /// for the whole walk are shown once, those of swarms that shrink meanwhile perhaps twice.
+    pub fn walk_peers(&self, cursor: &mut PeersCursor, step: usize, found: &mut Peers) -> bool {
+        self.store.walk_peers(cursor, step, found)
+    }
+
+    /// Takes note of a torrent that had no peers for `idle_secs` but was completed before; one that
+    /// is known stays as it is. Whether it was taken: not if it would be forgotten at once.
+    pub fn remember(
+        &mut self,
+        now: Seconds,
+        info_hash: &InfoHash,
+        completed: u32,
+        idle_secs: Seconds,
+    ) -> bool {
+        let keeps = completed > 0 && idle_secs <= self.limits.memory_secs_max;
+        keeps && {
+            let until = self.limits.keep(now).saturating_sub(idle_secs);
+            self.store.remember(info_hash, completed, until)
+        }
     }
 
     /// What the shard holds.
@@ -220,13 +249,14 @@ impl Shard {
         peer: P,
         found: &mut Peers,
     ) -> Counts {
+        let keep = self.limits.keep(now);
         let store = &mut self.store;
-        let known = store.find_tidy(&announce.info_hash, moment, now);
+        let known = store.find_tidy(&announce.info_hash, moment, keep);
         if announce.event == Event::Stopped {
             let Some(known) = known else {
                 return Counts::default();
             };
-            return store.remove(known, peer, now);
+            return store.remove(known, peer, keep);
         }
         let (known, before) = match known {
             Some(known) => (known, store.put(known, peer, moment)),

@@ -142,12 +142,25 @@ impl Store {
         known
     }
 
+    /// Adds a torrent without peers that was completed before, if it is not known.
+    pub fn remember(&mut self, info_hash: &InfoHash, completed: u32, until: Seconds) -> bool {
+        let is_new = self.find(info_hash).is_none();
+        if is_new {
+            let mut torrent = Torrent::new(info_hash, Shape::Memory(until));
+            torrent.completed = completed;
+            let hash = torrent.hash(&self.keys);
+            self.torrents.insert(&self.keys, hash, torrent);
+            self.totals.torrents += 1;
+        }
+        is_new
+    }
+
     /// Takes a peer out, if it is in, and the torrent with it if nothing is left to remember.
     /// Returns the counts after that.
-    pub fn remove<P: Peer>(&mut self, known: Known, peer: P, now: Seconds) -> Counts {
+    pub fn remove<P: Peer>(&mut self, known: Known, peer: P, keep: Seconds) -> Counts {
         let before = match self.torrents.at(known.place).shape() {
             Shape::One(one) if peer.alone().is_some_and(|peer| peer.is_same(&one)) => {
-                self.set_shape(known, Shape::Memory(now));
+                self.set_shape(known, Shape::Memory(keep));
                 Some(one.state())
             }
             Shape::Block(handle, lens) => self.remove_from_block(known, handle, lens, &peer),
@@ -159,7 +172,7 @@ impl Store {
         };
         if let Some(state) = before {
             self.totals.uncount(state, P::FAMILY);
-            if !self.refit(known, now) {
+            if !self.refit(known, keep) {
                 self.close(known);
                 return Counts::default();
             }

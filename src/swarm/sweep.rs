@@ -1,4 +1,4 @@
-//! Expiry: a walk over all torrents that begins anew a few times in a peer's life.
+//! Expiry: a round of all torrents that begins anew a few times in a peer's life.
 
 use crate::types::{Family, InfoHash, Seconds};
 
@@ -22,14 +22,15 @@ pub const END: u64 = 1 << 32;
 
 /// What the sweep goes by.
 pub struct Broom {
+    /// Torrents remembered until before this moment are forgotten.
     pub now: Seconds,
+    /// Until when torrents that lose their last peer now are remembered.
+    pub keep: Seconds,
     pub moment: Moment,
     /// The number of this pass.
     pub pass: u32,
     /// IPv4 slots of crowds, some nanoseconds each, that may still be looked at.
     pub budget: usize,
-    /// Torrents without peers since before this moment are forgotten.
-    pub forget: Seconds,
 }
 
 /// What sweeping a torrent came to.
@@ -70,8 +71,8 @@ impl Store {
                 self.torrents.advance(&mut walk);
             }
             if goes {
-                let forget = broom.forget;
-                let stays = |torrent: &Torrent| !torrent.is_forgotten(forget);
+                let now = broom.now;
+                let stays = |torrent: &Torrent| !torrent.is_forgotten(now);
                 let dropped = self.torrents.retain(&self.keys, stretch, stays);
                 self.totals.torrents -= dropped as u32;
             }
@@ -86,13 +87,13 @@ impl Store {
         &mut self,
         info_hash: &InfoHash,
         moment: Moment,
-        now: Seconds,
+        keep: Seconds,
     ) -> Option<Known> {
         let known = self.find(info_hash)?;
         let stays = match self.torrents.at(known.place).shape() {
-            Shape::One(one) => !moment.is_stale(one[1]) || self.expire_one(known, now),
+            Shape::One(one) => !moment.is_stale(one[1]) || self.expire_one(known, keep),
             Shape::Block(_, lens) if lens.peers() <= TIDY_PEERS_MAX => {
-                self.expire_block(known, moment, now)
+                self.expire_block(known, moment, keep)
             }
             _ => true,
         };
@@ -102,31 +103,15 @@ impl Store {
         stays.then_some(known)
     }
 
-    /// Shows about `slots` torrents from this hash on; returns where to go on, `None` at the end.
-    pub fn walk(&self, from: u32, slots: usize, mut show: impl FnMut(&Torrent)) -> Option<u32> {
-        let mut stretch = self.torrents.stretch(from, slots)?;
-        let next = stretch.next;
-        while self.torrents.find_next(&mut stretch) {
-            let torrent = self.torrents.at(stretch.place);
-            let hash = torrent.hash(&self.keys);
-            // Others lie here too: those before were shown already, those after will be.
-            if hash >= from && next.is_none_or(|next| hash < next) {
-                show(torrent);
-            }
-            self.torrents.advance(&mut stretch);
-        }
-        next
-    }
-
     fn expire(&mut self, known: Known, broom: &mut Broom) -> Fate {
         let peers = self.totals.seeders + self.totals.leechers;
         let stays = match self.torrents.at(known.place).shape() {
-            Shape::One(one) => !broom.moment.is_stale(one[1]) || self.expire_one(known, broom.now),
+            Shape::One(one) => !broom.moment.is_stale(one[1]) || self.expire_one(known, broom.keep),
             Shape::Block(_, lens) => {
                 broom.budget = broom
                     .budget
                     .saturating_sub(COST_OF_TORRENT + lens.words() / 2);
-                self.expire_block(known, broom.moment, broom.now)
+                self.expire_block(known, broom.moment, broom.keep)
             }
             Shape::Crowd(number) => {
                 let (crowd, totals) = (&mut self.crowds[number as usize], &mut self.totals);
@@ -140,9 +125,9 @@ impl Store {
                 if !crowd.expire(&self.keys, *pass, *moment, budget, gone) {
                     return Fate::Unfinished;
                 }
-                self.refit(known, broom.now)
+                self.refit(known, broom.keep)
             }
-            Shape::Memory(_) => !self.torrents.at(known.place).is_forgotten(broom.forget),
+            Shape::Memory(_) => !self.torrents.at(known.place).is_forgotten(broom.now),
         };
         broom.budget = broom.budget.saturating_sub(COST_OF_TORRENT);
         if !stays || peers > self.totals.seeders + self.totals.leechers {
@@ -152,16 +137,16 @@ impl Store {
     }
 
     /// Lets the only peer go; false if nothing is left to remember.
-    fn expire_one(&mut self, known: Known, now: Seconds) -> bool {
+    fn expire_one(&mut self, known: Known, keep: Seconds) -> bool {
         if let Shape::One(one) = self.torrents.at(known.place).shape() {
             self.totals.uncount(one[1], Family::V4);
-            self.set_shape(known, Shape::Memory(now));
+            self.set_shape(known, Shape::Memory(keep));
         }
-        self.refit(known, now)
+        self.refit(known, keep)
     }
 
     /// Lets silent peers of a block go; false if nothing is left to remember.
-    fn expire_block(&mut self, known: Known, moment: Moment, now: Seconds) -> bool {
+    fn expire_block(&mut self, known: Known, moment: Moment, keep: Seconds) -> bool {
         let Shape::Block(handle, lens) = self.torrents.at(known.place).shape() else {
             return true;
         };
@@ -176,6 +161,6 @@ impl Store {
             return true;
         }
         self.set_shape(known, Shape::Block(handle, left));
-        self.refit(known, now)
+        self.refit(known, keep)
     }
 }

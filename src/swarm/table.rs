@@ -162,6 +162,29 @@ impl<S: Slot> Table<S> {
         slot + stretch.left == self.segments[segment].capacity()
     }
 
+    /// Shows about `slots` slots from the hash `from` on; returns where to go on, `None` at the
+    /// end. What stays in the table is shown once, also when others come and go in between.
+    pub fn walk(
+        &self,
+        keys: &Keys,
+        from: u32,
+        slots: usize,
+        mut show: impl FnMut(&S),
+    ) -> Option<u32> {
+        let mut stretch = self.stretch(from, slots)?;
+        let next = stretch.next;
+        while self.find_next(&mut stretch) {
+            let slot = self.at(stretch.place);
+            let hash = slot.hash(keys);
+            // Others lie here too: those before were shown already, those after will be.
+            if hash >= from && next.is_none_or(|next| hash < next) {
+                show(slot);
+            }
+            self.advance(&mut stretch);
+        }
+        next
+    }
+
     /// The stretch that begins with the hash `from` and has about `slots` slots. Stretches that
     /// follow each other from 0 to the end meet every slot that stays in the table, also when
     /// others come and go in between; some are met twice.

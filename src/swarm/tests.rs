@@ -65,8 +65,9 @@ pub(super) fn walk_all(shard: &Shard, step: usize) -> BTreeMap<InfoHash, Counts>
     let mut seen = BTreeMap::new();
     let mut cursor = Some(Cursor::default());
     while let Some(at) = cursor {
-        cursor = shard.walk(at, step, |info_hash, counts| {
-            assert_eq!(seen.insert(info_hash, counts), None, "shown twice");
+        cursor = shard.walk(START, at, step, |torrent| {
+            let before = seen.insert(torrent.info_hash(), torrent.counts());
+            assert_eq!(before, None, "shown twice");
         });
     }
     seen
@@ -393,10 +394,70 @@ fn walks_meet_all_that_stay() {
     let (mut seen, mut next) = (BTreeSet::new(), 20_000);
     let mut cursor = Some(Cursor::default());
     while let Some(at) = cursor {
-        cursor = shard.walk(at, 100, |info_hash, _| assert!(seen.insert(info_hash)));
+        cursor = shard.walk(START, at, 100, |torrent| {
+            assert!(seen.insert(torrent.info_hash()));
+        });
         // Meanwhile the table grows to twice its size.
         (next..next + 200).for_each(|number| add(&mut shard, number));
         next += 200;
     }
     assert!((0..20_000).all(|number| seen.contains(&torrent(number))));
+}
+
+#[test]
+fn a_walk_shows_all_peers_once() {
+    let mut shard = Shard::new([5, 6], LIMITS, START);
+    let mut expected = BTreeSet::new();
+    let mut found = Peers::default();
+    for (number, count) in [1, 2, 40, 511, 513, 3000].into_iter().enumerate() {
+        for (family, count) in [(Family::V4, count), (Family::V6, count / 3)] {
+            for p in (0..count).map(|p| p + 10_000 * number as u32) {
+                let peer = peer(family, p);
+                shard.announce(
+                    START,
+                    &announce(number as u32, peer, p % 3 == 0),
+                    &mut found,
+                );
+                expected.insert(peer);
+            }
+        }
+    }
+    found.clear();
+    let mut cursor = PeersCursor::default();
+    let mut steps = 0;
+    let mut before = 0;
+    while shard.walk_peers(&mut cursor, 16, &mut found) {
+        steps += 1;
+        assert!(found.len() - before <= 16 * 700, "a step is bounded");
+        before = found.len();
+    }
+    let shown = listed(&found);
+    assert_eq!(shown.len(), expected.len());
+    assert_eq!(BTreeSet::from_iter(shown), expected);
+    assert!(steps > 200);
+}
+
+#[test]
+fn memories_from_before_last_as_long_as_others() {
+    let mut shard = Shard::new([5, 6], LIMITS, 0);
+    let day = LIMITS.memory_secs_max;
+    assert!(!shard.remember(0, &torrent(1), 0, 0), "nothing to remember");
+    assert!(!shard.remember(0, &torrent(1), 7, day + 1));
+    assert!(shard.remember(0, &torrent(1), 7, day - 3000));
+    assert!(shard.remember(0, &torrent(2), 8, 0));
+    assert!(!shard.remember(0, &torrent(2), 9, 0), "known");
+    let idle = |shard: &Shard, now| {
+        let mut idle = BTreeMap::new();
+        shard.walk(now, Cursor::default(), 100, |torrent| {
+            idle.insert(torrent.info_hash(), torrent.idle_secs());
+        });
+        idle
+    };
+    let both = BTreeMap::from([(torrent(1), day - 2900), (torrent(2), 100)]);
+    assert_eq!(idle(&shard, 100), both);
+    let mut now = 3000;
+    sweep_all(&mut shard, &mut now);
+    assert_eq!(idle(&shard, now), BTreeMap::from([(torrent(2), now)]));
+    let completed = shard.scrape(now, &torrent(2)).unwrap().completed;
+    assert_eq!((completed, shard.totals().torrents), (8, 1));
 }

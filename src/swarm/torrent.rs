@@ -38,7 +38,7 @@ pub enum Shape {
     Block(Handle, Lens),
     /// In the crowd with this number.
     Crowd(u32),
-    /// Nowhere, since this moment.
+    /// Nowhere, and remembered until this moment.
     Memory(Seconds),
 }
 
@@ -80,7 +80,7 @@ impl Torrent {
     pub fn shape(&self) -> Shape {
         match self.body {
             [number, CROWD] => Shape::Crowd(number),
-            [since, MEMORY] => Shape::Memory(since),
+            [until, MEMORY] => Shape::Memory(until),
             [handle, lens] if lens >> 16 == 0 => {
                 let v4 = (lens >> V6_BITS) as usize;
                 let v6 = (lens & ((1 << V6_BITS) - 1)) as usize;
@@ -90,9 +90,9 @@ impl Torrent {
         }
     }
 
-    /// Whether it has no peers and nothing to remember, or did not have since before `forget`.
-    pub fn is_forgotten(&self, forget: Seconds) -> bool {
-        matches!(self.shape(), Shape::Memory(since) if self.completed == 0 || since < forget)
+    /// Whether it has no peers and nothing to remember, or has been remembered for long enough.
+    pub fn is_forgotten(&self, now: Seconds) -> bool {
+        matches!(self.shape(), Shape::Memory(until) if self.completed == 0 || until < now)
     }
 
     /// Says where its peers are.
@@ -101,7 +101,7 @@ impl Torrent {
             Shape::One(peer) => peer,
             Shape::Block(handle, lens) => [handle.0, (lens.v4 << V6_BITS | lens.v6) as u32],
             Shape::Crowd(number) => [number, CROWD],
-            Shape::Memory(since) => [since, MEMORY],
+            Shape::Memory(until) => [until, MEMORY],
         };
     }
 }

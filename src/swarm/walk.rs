@@ -1,0 +1,153 @@
+//! Walks: everything that is stored, shown a little at a time.
+
+use crate::types::{Counts, InfoHash, Peers, Seconds};
+
+use super::block;
+use super::crowd::Crowd;
+use super::hash::Keys;
+use super::peer::Peer;
+use super::store::Store;
+use super::table::Table;
+use super::torrent::{Shape, Torrent};
+
+/// A place in a walk over the torrents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(u32);
+
+/// A torrent as a walk shows it.
+pub struct Seen<'a> {
+    store: &'a Store,
+    torrent: &'a Torrent,
+    /// Until when a torrent that loses its last peer now is remembered.
+    keep: Seconds,
+}
+
+impl Seen<'_> {
+    /// Its name.
+    pub fn info_hash(&self) -> InfoHash {
+        self.torrent.info_hash()
+    }
+
+    /// What a scrape tells of it.
+    pub fn counts(&self) -> Counts {
+        self.store.census(self.torrent)
+    }
+
+    /// How long it has had no peers.
+    pub fn idle_secs(&self) -> Seconds {
+        match self.torrent.shape() {
+            Shape::Memory(until) => self.keep.saturating_sub(until),
+            _ => 0,
+        }
+    }
+}
+
+/// How far a walk over the peers has got.
+#[derive(Clone, Debug)]
+pub struct PeersCursor {
+    /// The hash to go on at; `None` when all torrents were met.
+    next: Option<u32>,
+    /// Crowds that were met and are still to be walked through.
+    crowds: Vec<InfoHash>,
+    /// In the last of these: which of the four tables, and from which hash on.
+    within: (u8, u32),
+}
+
+impl Default for PeersCursor {
+    fn default() -> PeersCursor {
+        PeersCursor {
+            next: Some(0),
+            crowds: Vec::new(),
+            within: (0, 0),
+        }
+    }
+}
+
+impl Store {
+    pub(super) fn walk(
+        &self,
+        cursor: Cursor,
+        slots: usize,
+        keep: Seconds,
+        mut show: impl FnMut(&Seen<'_>),
+    ) -> Option<Cursor> {
+        let show = |torrent: &Torrent| {
+            show(&Seen {
+                store: self,
+                torrent,
+                keep,
+            })
+        };
+        self.torrents
+            .walk(&self.keys, cursor.0, slots, show)
+            .map(Cursor)
+    }
+
+    pub(super) fn walk_peers(
+        &self,
+        cursor: &mut PeersCursor,
+        slots: usize,
+        found: &mut Peers,
+    ) -> bool {
+        if let Some(info_hash) = cursor.crowds.last() {
+            match self.crowd(info_hash) {
+                Some(crowd) if cursor.within.0 < 4 => {
+                    crowd.walk(&self.keys, &mut cursor.within, slots, found);
+                }
+                _ => {
+                    cursor.crowds.pop();
+                    cursor.within = (0, 0);
+                }
+            }
+            return true;
+        }
+        let Some(from) = cursor.next else {
+            return false;
+        };
+        cursor.next =
+            self.torrents
+                .walk(&self.keys, from, slots, |torrent| match torrent.shape() {
+                    Shape::One(peer) => peer.append(found),
+                    Shape::Block(handle, lens) => {
+                        let lists = block::lists(self.pool.words(handle), lens);
+                        lists.v4.iter().for_each(|peer| peer.append(found));
+                        lists.v6.iter().for_each(|peer| peer.append(found));
+                    }
+                    Shape::Crowd(_) => cursor.crowds.push(torrent.info_hash()),
+                    Shape::Memory(_) => {}
+                });
+        true
+    }
+
+    /// The crowd of a torrent, if it still has one.
+    fn crowd(&self, info_hash: &InfoHash) -> Option<&Crowd> {
+        match self.torrent(self.find(info_hash)?).shape() {
+            Shape::Crowd(number) => Some(&self.crowds[number as usize]),
+            _ => None,
+        }
+    }
+}
+
+impl Crowd {
+    /// Appends some peers of the table `at` names, from the hash it names on, and moves it on; past
+    /// the fourth when all have been shown.
+    fn walk(&self, keys: &Keys, at: &mut (u8, u32), slots: usize, found: &mut Peers) {
+        let next = match at.0 {
+            0 => append(&self.v4.seeders, keys, at.1, slots, found),
+            1 => append(&self.v4.leechers, keys, at.1, slots, found),
+            2 => append(&self.v6.seeders, keys, at.1, slots, found),
+            _ => append(&self.v6.leechers, keys, at.1, slots, found),
+        };
+        *at = next.map_or((at.0 + 1, 0), |hash| (at.0, hash));
+    }
+}
+
+fn append<P: Peer>(
+    table: &Table<P>,
+    keys: &Keys,
+    from: u32,
+    slots: usize,
+    found: &mut Peers,
+) -> Option<u32> {
+    table.walk(keys, from, slots, |peer| peer.append(found))
+}
