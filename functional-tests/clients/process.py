@@ -1,5 +1,7 @@
 """Programs under test: started in a group of their own, logged to a file, ended for sure."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess
@@ -25,6 +27,10 @@ class Process:
     def exit_code(self) -> int | None:
         """None while it runs; minus the signal's number when one ended it."""
         return self._child.poll()
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
 
     def terminate(self, secs_max: float) -> int | None:
         """Asks it to end; the exit code, or None when it has not ended in time."""

@@ -1,5 +1,7 @@
 """The trackers the clients are pointed at: trackerd, or opentracker to compare with."""
 
+from __future__ import annotations
+
 import os
 import pwd
 import socket
