@@ -13,8 +13,8 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 # The feature sets that are tested: all, the small build, and those in between.
 FEATURES_ROUTER := --no-default-features --features router
 
-.PHONY: help run build router test check fmt clippy unit clients functional fuzz man bench install \
-	uninstall clean need-cc need-clients
+.PHONY: help run build router test check fmt clippy unit scenarios clients functional fuzz man \
+	bench install uninstall clean need-cc need-clients
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,7 +28,7 @@ build: need-cc ## Build the release binary, with everything in it.
 router: need-cc ## Build the small binary for routers.
 	$(CARGO) build --locked --profile router $(FEATURES_ROUTER)
 
-test: check unit clients ## Install what the tests need, and run them all.
+test: check unit functional ## Install what the tests need, and run them all.
 
 check: fmt clippy ## Check format and lints.
 
@@ -43,6 +43,14 @@ unit: need-cc ## Unit, property, golden, mesh, tidiness, fuzz and black-box test
 	$(CARGO) test --locked
 	$(CARGO) test --locked $(FEATURES_ROUTER)
 
+scenarios: build need-clients ## Scenarios in text files are played against the tracker.
+	@if [ -x /usr/bin/python3 ]; then \
+		cd functional-tests/runner && /usr/bin/python3 -m unittest --quiet test_runner && \
+		/usr/bin/python3 run.py --binary ../../$(RELEASE); \
+	else \
+		echo "SKIPPED: the scenarios: there is no /usr/bin/python3"; \
+	fi
+
 clients: build need-clients ## Real clients exchange files through the tracker.
 	@if [ -x /usr/bin/python3 ]; then \
 		/usr/bin/python3 functional-tests/clients/run.py --binary $(RELEASE); \
@@ -56,7 +64,7 @@ man: need-cc ## Make manual and completions anew, after a change of the settings
 fuzz: need-cc ## Every fuzz target on seeded inputs.
 	$(CARGO) test --locked --test fuzz
 
-functional: clients ## The tests of the real binary from outside.
+functional: scenarios clients ## The tests of the real binary from outside.
 
 bench: build ## Measure against null responders and other trackers.
 	scripts/bench/run

@@ -1,0 +1,69 @@
+#!/usr/bin/python3
+"""Plays the scenarios against the real program; see ../README.md."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+from pathlib import Path
+
+from grammar import BadScenario, load
+from play import Programme
+from stage import check_lines
+
+HERE = Path(__file__).resolve().parent
+SCENARIOS = HERE.parent / "scenarios"
+TRACKERD = HERE.parents[1] / "target" / "release" / "trackerd"
+
+
+def main() -> int:
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    try:
+        scenarios = [load(path, SCENARIOS) for path in sorted(SCENARIOS.rglob("*.txt"))]
+    except BadScenario as error:
+        print(error)
+        return 1
+    complaints = [complaint for scenario in scenarios for complaint in check_lines(scenario)]
+    if complaints:
+        print("\n".join(complaints))
+        return 1
+    chosen = [scenario for scenario in scenarios if re.search(options.only, scenario.name)]
+    if options.workers:
+        for scenario in chosen:
+            scenario.workers = (options.workers,)
+    if options.list:
+        for scenario in chosen:
+            print(f"{scenario.name}: {scenario.title}")
+        return 0
+    if not chosen:
+        print(f"no scenario matches '{options.only}'")
+        return 1
+    if not Path(options.binary).is_file():
+        print(f"{options.binary} is missing: build it, or name another with --binary")
+        return 1
+    binary = str(Path(options.binary).resolve())
+    return Programme(binary, chosen, options.verbose).play(options.jobs)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--binary", metavar="PATH", default=str(TRACKERD),
+        help=f"the tracker's program (default: {TRACKERD})")
+    parser.add_argument(
+        "--only", metavar="PATTERN", default="",
+        help="only scenarios whose name matches this regular expression")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="over N workers instead of 1, 2 and 4")
+    parser.add_argument("--list", action="store_true", help="print the scenarios and run none")
+    parser.add_argument("--verbose", "-v", action="store_true", help="name what went well, too")
+    parser.add_argument(
+        "--jobs", type=int, default=4, metavar="N", help="scenarios side by side (default: 4)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
