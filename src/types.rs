@@ -182,6 +182,8 @@ pub struct Announce {
     pub seeder: bool,
     /// Which peers the answer should list.
     pub want: Want,
+    /// How long the peer may be silent from now on: longer than it is asked to.
+    pub keep_secs: Seconds,
 }
 
 /// Which peers an announce asks for.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 use trackerd::config::settings::settings;
-use trackerd::config::{Command, Config, HashFile, Listen, parse};
+use trackerd::config::{Command, Config, HashFile, Intervals, Listen, parse};
 use trackerd::error::{Exit, Fatal};
 use trackerd::types::Net;
 
@@ -176,10 +176,12 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         rootdir: Some("/srv".into()),
         user: Some("tracker".into()),
         redirect_url: Some("https://example.org/".into()),
-        interval: 3600,
-        interval_jitter: 0,
-        min_interval: 3600,
-        peer_timeout: 3601,
+        intervals: Intervals {
+            interval: 3600,
+            jitter: Some(0),
+            min_interval: 3600,
+            peer_timeout: Some(3601),
+        },
         numwant_default: 10,
         numwant_max: 20,
         hashes: HashFile::White("/white".into()),
@@ -269,7 +271,7 @@ proptest! {
     ) {
         let config =
             config(&format!("--tracker.interval {interval} --tracker.numwant_max {numwant}"));
-        prop_assert_eq!((config.interval, config.numwant_max), (interval, numwant));
+        prop_assert_eq!((config.intervals.interval, config.numwant_max), (interval, numwant));
     }
 
     #[test]
@@ -440,7 +442,7 @@ fn comments_may_be_in_any_character_set() {
         "comment.conf",
         b"# f\xfcr alle\n \t # mehr\ntracker.interval 900",
     );
-    assert_eq!(config(&format!("-f {path}")).interval, 900);
+    assert_eq!(config(&format!("-f {path}")).intervals.interval, 900);
 }
 
 #[test]
@@ -463,7 +465,7 @@ fn the_command_line_overrides_files_and_later_files_earlier_ones() {
     let config = config(&format!(
         "--tracker.interval 1200 -f {one} -i ::1 -f {two} -p 3"
     ));
-    assert_eq!(config.interval, 1200);
+    assert_eq!(config.intervals.interval, 1200);
     assert_eq!(config.user.as_deref(), Some("two"));
     assert_eq!(listens(&config), "127.0.0.1:1 t, 127.0.0.1:2 u, [::1]:3 t");
 }
@@ -498,11 +500,18 @@ fn the_defaults_in_the_table_are_the_defaults() {
     let Ok(Command::Run(said)) = parse(args) else {
         panic!("a default is refused")
     };
+    let config = config("");
+    let intervals = Intervals {
+        jitter: Some(180),
+        peer_timeout: Some(2700),
+        ..config.intervals
+    };
     assert_eq!(
         said,
         Config {
             user: Some("nobody".into()),
-            ..config("")
+            intervals,
+            ..config
         }
     );
 }

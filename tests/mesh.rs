@@ -160,6 +160,7 @@ fn step() -> impl Strategy<Value = Step> {
             event,
             seeder,
             want,
+            keep_secs: 2700,
         }
     });
     let announce = (0..8usize, announce, any::<bool>());
@@ -217,6 +218,7 @@ fn announce_of(n: u16) -> Announce {
             numwant: 50,
             both: false,
         },
+        keep_secs: 2700,
     }
 }
 

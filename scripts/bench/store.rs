@@ -125,6 +125,7 @@ impl Bench {
                 numwant: self.numwant,
                 both: false,
             },
+            keep_secs: Limits::default().peer_secs,
         };
         self.shard.announce(now, &announce, &mut self.found);
     }

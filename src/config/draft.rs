@@ -1,5 +1,6 @@
 //! From what was said to what is meant: defaults, and the relations between settings.
 
+use super::intervals::{Contradiction, Intervals};
 use super::parse::Said;
 use super::settings::{Kind, PORT, Setting};
 use super::values::{self, Place};
@@ -148,10 +149,12 @@ impl Draft {
             rootdir: self.rootdir,
             user: self.user,
             redirect_url: self.redirect_url,
-            interval,
-            interval_jitter: self.interval_jitter.unwrap_or(interval / 10),
-            min_interval: self.min_interval.unwrap_or(interval / 2),
-            peer_timeout: self.peer_timeout.unwrap_or(interval + interval / 2),
+            intervals: Intervals {
+                interval,
+                jitter: self.interval_jitter,
+                min_interval: self.min_interval.unwrap_or(interval / 2),
+                peer_timeout: self.peer_timeout,
+            },
             numwant_default: self.numwant_default.unwrap_or(50.min(numwant_max)) as u16,
             numwant_max: numwant_max as u16,
             hashes: self.hashes,
@@ -174,46 +177,9 @@ impl Draft {
 }
 
 impl Config {
-    /// Settings that can't be true together, and why; the first is the one to change.
-    fn contradiction(&self) -> Option<(&'static [&'static str], String)> {
-        let Config {
-            interval,
-            interval_jitter: jitter,
-            min_interval,
-            peer_timeout,
-            ..
-        } = *self;
-        if jitter > interval / 4 {
-            let most = interval / 4;
-            return Some((
-                &["tracker.interval_jitter", "tracker.interval"],
-                format!("an interval of {interval} can vary by {most} at most, not by {jitter}"),
-            ));
-        }
-        if min_interval > interval - jitter {
-            let least = interval - jitter;
-            return Some((
-                &[
-                    "tracker.min_interval",
-                    "tracker.interval",
-                    "tracker.interval_jitter",
-                ],
-                format!("the least interval, {min_interval}, exceeds the shortest, {least}"),
-            ));
-        }
-        if peer_timeout <= interval + jitter {
-            let longest = interval + jitter;
-            return Some((
-                &[
-                    "tracker.peer_timeout",
-                    "tracker.interval",
-                    "tracker.interval_jitter",
-                ],
-                format!(
-                    "a peer timeout of {peer_timeout} would forget peers that keep to their \
-                     interval: it must exceed {longest}, the longest interval"
-                ),
-            ));
+    fn contradiction(&self) -> Option<Contradiction> {
+        if let Some(contradiction) = self.intervals.contradiction() {
+            return Some(contradiction);
         }
         if self.fifo_add.is_some() && self.fifo_add == self.fifo_delete {
             return Some((

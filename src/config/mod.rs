@@ -7,12 +7,14 @@
 
 mod draft;
 mod help;
+mod intervals;
 mod parse;
 pub mod settings;
 mod suggest;
 mod values;
 
 pub use help::help;
+pub use intervals::Intervals;
 
 use crate::error::Fatal;
 use crate::types::{Net, Seconds};
@@ -54,15 +56,8 @@ pub struct Config {
     pub user: Option<String>,
     /// Where `GET /` is redirected; fit for a response head.
     pub redirect_url: Option<String>,
-    /// Time between the announces of a client; each answer names one that is drawn evenly from
-    /// `interval - interval_jitter` up to but not including `interval + interval_jitter`.
-    pub interval: Seconds,
-    /// See `interval`; at most a quarter of it.
-    pub interval_jitter: Seconds,
-    /// The least time between announces; at most `interval - interval_jitter`.
-    pub min_interval: Seconds,
-    /// When a silent peer is forgotten; more than `interval + interval_jitter`.
-    pub peer_timeout: Seconds,
+    /// When clients shall come again.
+    pub intervals: Intervals,
     /// Peers listed for a client that doesn't say how many it wants.
     pub numwant_default: u16,
     /// The most peers listed in one answer; at least `numwant_default`.

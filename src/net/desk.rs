@@ -3,6 +3,7 @@
 use std::mem;
 
 use crate::access::{Cookie, Gate};
+use crate::config::Intervals;
 use crate::net::rules::Rules;
 use crate::stats::{Count, Counters, NUMWANTS, Tally};
 use crate::types::Seconds;
@@ -10,10 +11,10 @@ use crate::types::Seconds;
 /// What clients are told and granted; the same on every worker.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    /// Middle of the interval clients are told.
+    /// Middle of the interval clients are told at present.
     pub interval: Seconds,
-    /// How far the interval of one answer may be off the middle, either way.
-    pub interval_jitter: Seconds,
+    /// What goes with it.
+    pub intervals: Intervals,
     /// The least time between two announces.
     pub min_interval: Seconds,
     /// Peers listed when a client doesn't say how many.
@@ -30,6 +31,15 @@ pub struct Terms {
     pub idle_secs_max: Seconds,
     /// How long a request may take to arrive, and its answer to leave.
     pub request_secs_max: Seconds,
+}
+
+/// What an answer promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Promise {
+    /// When the client shall announce again.
+    pub interval: Seconds,
+    /// How long it is remembered without that, which is longer.
+    pub keep_secs: Seconds,
 }
 
 /// How often the log may complain.
@@ -104,22 +114,24 @@ impl Desk {
         }
     }
 
-    /// The interval for one answer, drawn evenly around the middle: clients that came at the same
-    /// moment shall not come back at the same moment.
-    pub fn interval(&mut self) -> Seconds {
+    /// What one answer promises. The interval is drawn evenly around the middle: clients that came
+    /// at the same moment shall not come back at the same moment.
+    pub fn promise(&mut self) -> Promise {
         // Marsaglia's xorshift: nothing depends on this being hard to guess.
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
         let Terms {
             interval,
-            interval_jitter,
+            intervals,
             ..
         } = self.terms;
-        let spread = self.random % interval_jitter.saturating_mul(2).max(1);
-        interval
-            .saturating_sub(interval_jitter)
-            .saturating_add(spread)
+        let jitter = intervals.jitter_of(interval);
+        let spread = self.random % jitter.saturating_mul(2).max(1);
+        Promise {
+            interval: interval.saturating_sub(jitter).saturating_add(spread),
+            keep_secs: intervals.keep_secs(interval),
+        }
     }
 
     /// How many peers an answer may list, when `asked` for, or `unsaid`.
@@ -128,5 +140,82 @@ impl Desk {
         let granted = asked.min(self.terms.numwant_max);
         self.numwants.count(granted.into());
         granted
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Command};
+    use crate::net::rules::{Grants, Occasion};
+    use crate::swarm::{Limits, Shard};
+    use crate::types::{self, Event, InfoHash, PeerAddr, Peers, Want};
+    use proptest::prelude::*;
+
+    /// A desk as this command line has it.
+    fn desk(args: &[&str], random: u32) -> Desk {
+        let Ok(Command::Run(config)) = config::parse(args) else {
+            panic!("{args:?}");
+        };
+        let grants = Grants {
+            descriptors: 1000,
+            used: 10,
+            workers: 1,
+            keep_secs_max: Seconds::MAX,
+        };
+        let rules = Rules::new(&config, grants, Occasion::Start).unwrap();
+        Desk::new(rules, Cookie::new([7; 16]), 1, random)
+    }
+
+    fn hear(shard: &mut Shard, now: Seconds, port: u16, keep_secs: Seconds) -> u32 {
+        let announce = types::Announce {
+            info_hash: InfoHash([7; 20]),
+            peer: PeerAddr::new([10, 0, 0, 1].into(), port),
+            event: Event::None,
+            seeder: false,
+            want: Want {
+                numwant: 10,
+                both: false,
+            },
+            keep_secs,
+        };
+        shard
+            .announce(now, &announce, &mut Peers::default())
+            .leechers
+    }
+
+    proptest! {
+        #![proptest_config(crate::seeded(64))]
+
+        /// Two peers that come back when told to, while the middle of the intervals goes wherever
+        /// it may: neither is ever forgotten, by draws, counts or sweeps.
+        #[test]
+        fn who_keeps_to_what_was_promised_is_never_forgotten(
+            start in 60..7200_u32, jitter in prop::option::of(0..=15_u32), random: u32,
+            middles in prop::collection::vec(60..7200_u32, 1..60),
+        ) {
+            let mut args = vec![format!("--tracker.interval={start}")];
+            args.extend(jitter.map(|jitter| format!("--tracker.interval_jitter={jitter}")));
+            let args: Vec<_> = args.iter().map(String::as_str).collect();
+            let mut desk = desk(&args, random);
+            let peer_secs = desk.terms.intervals.keep_secs(start);
+            let limits = Limits { peer_secs, ..Limits::default() };
+            let mut shard = Shard::new([1, 2], limits, 0);
+            let mut due: [Seconds; 2] = [0, 0];
+            for (number, middle) in (0..).zip(middles) {
+                desk.terms.interval = middle.min(start * 8);
+                let port = (due[1] < due[0]) as usize;
+                let now = due[port];
+                for second in (now.saturating_sub(300)..=now).step_by(17) {
+                    shard.sweep(second);
+                }
+                let promise = desk.promise();
+                prop_assert!(promise.keep_secs > promise.interval);
+                let there = hear(&mut shard, now, port as u16 + 1, promise.keep_secs);
+                prop_assert_eq!(there, if number == 0 { 1 } else { 2 }, "at {}", now);
+                due[port] = now + promise.interval;
+            }
+        }
     }
 }

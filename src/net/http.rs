@@ -8,7 +8,7 @@ use crate::net::{Office, Ticket};
 use crate::router::Home;
 use crate::stats::modes::{self, Mode, NoMode};
 use crate::stats::{Count, Report, Sheet};
-use crate::types::{self, Family, InfoHash, PeerAddr, Reply, Want};
+use crate::types::{self, Family, InfoHash, PeerAddr, Reply, Seconds, Want};
 use crate::wire::answer::{Announce, Failure, RetryIn, Scrape};
 use crate::wire::http::{Head, Response, Status, Version};
 use crate::wire::query;
@@ -49,6 +49,8 @@ pub struct Pending {
 enum Question {
     Announce {
         compact: bool,
+        /// What the client is promised.
+        interval: Seconds,
     },
     Scrape,
     Stats(Mode),
@@ -119,8 +121,7 @@ impl Http {
     ) -> bool {
         self.body.clear();
         match (reply, pending.question) {
-            (Reply::Announce(counts, peers), question) => {
-                let interval = desk.interval();
+            (Reply::Announce(counts, peers), Question::Announce { compact, interval }) => {
                 let answer = Announce {
                     counts,
                     external_ip: None,
@@ -130,10 +131,10 @@ impl Http {
                     tracker_id: None,
                     warning: None,
                 };
-                if matches!(question, Question::Announce { compact: false }) {
-                    answer.emit_dictionaries(&mut self.body);
-                } else {
+                if compact {
                     answer.emit_compact(pending.asker, &mut self.body);
+                } else {
+                    answer.emit_dictionaries(&mut self.body);
                 }
             }
             (Reply::Scrape(files), _) => {
@@ -143,7 +144,8 @@ impl Http {
                 }
                 .emit(&mut self.body);
             }
-            (Reply::Busy, _) => {
+            // Only announces are answered as such.
+            (Reply::Busy | Reply::Announce(..), _) => {
                 desk.counters.count(pending.asker, Count::Busy);
                 pending.page(Status::UNAVAILABLE, desk, out);
                 return false;
@@ -192,7 +194,7 @@ impl Http {
         desk.counters.count(pending.asker, Count::HttpAnnounce);
         if let Verdict::Refuse(reason) = desk.gate.announce(&said.info_hash, said.event) {
             desk.counters.count(pending.asker, Count::HttpDenied);
-            let interval = desk.interval();
+            let interval = desk.promise().interval;
             let failure = Failure {
                 interval: Some(interval),
                 min_interval: Some(desk.terms.min_interval),
@@ -206,8 +208,10 @@ impl Http {
         }
         let ip = desk.gate.peer(asked.from, said.ip);
         pending.asker = Family::of(ip);
+        let promise = desk.promise();
         pending.question = Question::Announce {
             compact: said.compact,
+            interval: promise.interval,
         };
         let announce = types::Announce {
             info_hash: said.info_hash,
@@ -218,6 +222,7 @@ impl Http {
                 numwant: desk.numwant(said.numwant, desk.terms.numwant_default),
                 both: pending.asker == Family::V6,
             },
+            keep_secs: promise.keep_secs,
         };
         let now = desk.now;
         match office

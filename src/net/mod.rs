@@ -29,7 +29,7 @@ use crate::config::Config;
 use crate::error::{Exit, Fatal};
 use crate::router::{self, LETTERS_MAX, Letter, Mail, Owners, Wake};
 use crate::stats::Sheet;
-use crate::swarm::{Limits, Shard};
+use crate::swarm::{self, Limits, Shard};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{clock, memory, process};
 use bind::{Bound, Sockets};
@@ -80,10 +80,12 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     }
     let origin = Origin::new(args, config, process::is_root());
     control::drop_privileges(config)?;
+    let peer_secs = config.intervals.keep_secs(config.intervals.interval);
     let grants = Grants {
         descriptors,
         used: workers * (3 + bound.names.len()),
         workers,
+        keep_secs_max: swarm::life_secs_max(peer_secs),
     };
     let fifos = fifo::open(config)?;
     let rules = Rules::new(config, grants, Occasion::Start)?;
@@ -93,7 +95,11 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         steer(&bound, &owners);
     }
     let addresses = bound.names.join(" ");
-    let assembly = Assembly { config, owners };
+    let limits = Limits {
+        peer_secs,
+        ..Limits::default()
+    };
+    let assembly = Assembly { limits, owners };
     let workers = assembly
         .assemble(bound.sockets, &shared)
         .map_err(os("workers"))?;
@@ -132,12 +138,12 @@ fn steer(bound: &Bound, owners: &Owners) {
 }
 
 /// What the workers are put together from.
-struct Assembly<'a> {
-    config: &'a Config,
+struct Assembly {
+    limits: Limits,
     owners: Owners,
 }
 
-impl Assembly<'_> {
+impl Assembly {
     /// The workers, each with what wakes it.
     fn assemble(
         &self,
@@ -152,14 +158,10 @@ impl Assembly<'_> {
         let boxes: Vec<Mail<Letter<Ticket, Sheet>>> = Mail::boxes(&wakes, letters_max);
         let cookie = Cookie::new(clock::entropy()?);
         let tracker_id = random()?;
-        let limits = Limits {
-            peer_secs_max: self.config.peer_timeout,
-            ..Limits::default()
-        };
         let mut workers = Vec::with_capacity(boxes.len());
         for (me, ((sockets, poll), mail)) in sockets.into_iter().zip(polls).zip(boxes).enumerate() {
             let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
-            let shard = Shard::new(seed, limits, shared.clock.read());
+            let shard = Shard::new(seed, self.limits, shared.clock.read());
             let router = Router::new(me, self.owners, shard, mail);
             let desk = Desk::new(shared.rules(), cookie.clone(), tracker_id, random()?);
             workers.push(Worker::new(

@@ -21,7 +21,7 @@ use crate::net::fifo::{Change, Fifo, Note};
 use crate::net::rules::{Grants, Occasion, Rules};
 use crate::router::Wake;
 use crate::sys::process;
-use crate::types::InfoHash;
+use crate::types::{InfoHash, Seconds};
 
 /// How long workers have to let go of an old list before nobody waits for them any longer.
 const RETIRE_TRIES: u32 = 2000;
@@ -130,7 +130,7 @@ impl Clerk {
     fn reload(&mut self) {
         let new = config::read_again(&self.origin.args, |path| self.origin.place(path));
         let config = match new {
-            Ok(new) => keep_fixed(&self.config, new),
+            Ok(new) => keep_fixed(&self.config, new, self.grants.keep_secs_max),
             Err(fatal) if fatal.exit == Exit::NoInput => {
                 log::warn!(
                     "{fatal} (files must be readable for tracker.user and, if there is a \
@@ -173,15 +173,14 @@ pub fn level(config: &Config) -> log::LevelFilter {
 }
 
 /// The new configuration as far as a running tracker can follow it; says what it can't.
-fn keep_fixed(old: &Config, new: Config) -> Result<Config, Fatal> {
-    let longest = new.interval + new.interval_jitter;
-    if longest >= old.peer_timeout {
+fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Config, Fatal> {
+    let keep_secs = new.intervals.keep_secs(new.intervals.interval);
+    if keep_secs > keep_secs_max {
         let what = format!(
-            "until the next start peers are forgotten after {} seconds: the longest interval, \
-             {longest}, must be shorter",
-            old.peer_timeout
+            "until the next start peers are remembered for {keep_secs_max} seconds at most, not \
+             for {keep_secs}"
         );
-        return Err(Fatal::new(Exit::Config, "tracker.interval", what));
+        return Err(Fatal::new(Exit::Config, "tracker.peer_timeout", what));
     }
     let differs = [
         ("listen.*", new.listens != old.listens),
@@ -195,7 +194,6 @@ fn keep_fixed(old: &Config, new: Config) -> Result<Config, Fatal> {
         ("tracker.user", new.user != old.user),
         ("access.fifo_add", new.fifo_add != old.fifo_add),
         ("access.fifo_delete", new.fifo_delete != old.fifo_delete),
-        ("tracker.peer_timeout", new.peer_timeout != old.peer_timeout),
     ];
     for (key, _) in differs.iter().filter(|(_, differs)| *differs) {
         log::warn!("{key}: the change takes effect at the next start");
@@ -209,7 +207,6 @@ fn keep_fixed(old: &Config, new: Config) -> Result<Config, Fatal> {
         user: old.user.clone(),
         fifo_add: old.fifo_add.clone(),
         fifo_delete: old.fifo_delete.clone(),
-        peer_timeout: old.peer_timeout,
         ..new
     })
 }

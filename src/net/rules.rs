@@ -9,6 +9,7 @@ use crate::config::{Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
 use crate::sys::file;
+use crate::types::Seconds;
 
 /// The largest list that is read: some six million info-hashes.
 const LIST_BYTES_MAX: usize = 256 << 20;
@@ -35,6 +36,8 @@ pub struct Grants {
     pub used: usize,
     /// How many workers share the connections.
     pub workers: usize,
+    /// How long the shards can remember a silent peer.
+    pub keep_secs_max: Seconds,
 }
 
 /// Whether there are rules in force already.
@@ -123,9 +126,9 @@ fn read_list(path: &Path, occasion: Occasion) -> io::Result<Arc<HashList>> {
 /// What clients are told, as configured.
 fn terms(config: &Config, grants: Grants) -> Terms {
     Terms {
-        interval: config.interval,
-        interval_jitter: config.interval_jitter,
-        min_interval: config.min_interval,
+        interval: config.intervals.interval,
+        intervals: config.intervals,
+        min_interval: config.intervals.min_interval,
         numwant_default: config.numwant_default,
         numwant_max: config.numwant_max,
         redirect_url: config.redirect_url.clone(),

@@ -12,7 +12,7 @@ use crate::net::{Office, Router, Ticket};
 use crate::router::Home;
 use crate::stats::Count;
 use crate::sys::udp::{Inbox, Outbox, Source};
-use crate::types::{self, Family, PeerAddr, Reply, Want};
+use crate::types::{self, Family, PeerAddr, Reply, Seconds, Want};
 use crate::wire::udp::{self as wire, Request};
 
 /// Datagrams per system call. More would not be there to take, on the usual machine.
@@ -27,6 +27,8 @@ pub struct Return {
     listener: usize,
     source: Source,
     transaction: u32,
+    /// What the answer to an announce promises.
+    interval: Seconds,
 }
 
 /// The UDP sockets of one worker.
@@ -179,6 +181,7 @@ fn answer(
         listener,
         source,
         transaction,
+        interval: 0,
     };
     match Request::parse(bytes) {
         None => desk.counters.count(family, Count::UdpMalformed),
@@ -194,7 +197,7 @@ fn answer(
         Some(Request::Announce(announce)) => {
             let to = to(announce.transaction);
             if is_proven(&to, announce.connection, bytes.len(), outbox, desk) {
-                announce_at(&to, &announce, outbox, office);
+                announce_at(to, &announce, outbox, office);
             }
         }
         Some(Request::Scrape(scrape)) => {
@@ -232,7 +235,7 @@ fn is_proven(
 }
 
 fn announce_at(
-    to: &Return,
+    mut to: Return,
     announce: &wire::Announce<'_>,
     outbox: &mut Outbox,
     office: &mut Office<'_>,
@@ -249,12 +252,14 @@ fn announce_at(
     };
     if let Some(text) = refusal {
         desk.counters.count(family, Count::UdpFailure);
-        refuse(to, text.as_bytes(), outbox);
+        refuse(&to, text.as_bytes(), outbox);
         return;
     }
     // Who doesn't say how many gets as many as fit, as opentracker does.
     let fit = wire::peers_max(family) as u16;
     let numwant = desk.numwant(announce.numwant, fit).min(fit);
+    let promise = desk.promise();
+    to.interval = promise.interval;
     let announce = types::Announce {
         info_hash: announce.info_hash,
         peer,
@@ -264,10 +269,11 @@ fn announce_at(
             numwant,
             both: false,
         },
+        keep_secs: promise.keep_secs,
     };
-    let ticket = Ticket::Udp(*to);
+    let ticket = Ticket::Udp(to);
     match router.announce(desk.now, &announce, ticket, Home::Anywhere) {
-        Some(reply) => emit(to, reply, outbox, desk),
+        Some(reply) => emit(&to, reply, outbox, desk),
         None => desk.counters.count(family, Count::UdpLetter),
     }
 }
@@ -278,7 +284,7 @@ fn emit(to: &Return, reply: Reply<'_>, outbox: &mut Outbox, desk: &mut Desk) {
     match reply {
         Reply::Announce(counts, peers) => wire::Reply::Announce {
             transaction,
-            interval: desk.interval(),
+            interval: to.interval,
             leechers: counts.leechers,
             seeders: counts.seeders,
             peers: peers.of(family),

@@ -1,24 +1,36 @@
-//! How old a peer is, in 13 bits.
+//! How long a peer may still be silent, in 13 bits.
 //!
-//! Time is told in ticks of about 1/128 of a peer's life. A peer carries the low 13 bits of the
-//! tick it last announced in:
+//! Time is told in ticks of about 1/128 of a peer's usual life. A peer carries the low 13 bits of
+//! the tick its life ends in unless it is heard again, so that each is kept for as long as it was
+//! promised, whatever others are promised later:
 //!
 //! ```text
-//!   0 ······ 123                          4096                         8191
-//!   ├─ alive ─┼─ silent too long: waits for the sweep ─┼─ never reached ─┤
+//!   end - 2047 ····· end                                          end + 6144
+//!   ├──── alive ──────┼─ silent too long: waits for the sweep ─┼─ never reached ─┤
 //! ```
 //!
-//! Two rules keep these ages from ever wrapping round into looking young. A gap, as when the
-//! process was stopped, counts as one life and a tick: all are gone then, and how long is of no
-//! interest. And within one pass of the sweep the clock goes on by 4095 ticks at most, then waits.
-//! A peer is met by two passes in a row at the latest.
+//! Two rules keep a past end from ever wrapping round into looking like one to come. A gap, as when
+//! the process was stopped, counts as the longest life so far and a tick: all are gone then, and
+//! how long is of no interest. And within one pass of the sweep the clock goes on by 3072 ticks at most, then
+//! waits. A peer whose life is over is met by two passes in a row at the latest.
 
 use crate::types::Seconds;
 
 use super::peer::STAMP;
 
-/// Ticks in one pass of the sweep at most; two passes must fit into the 13 bits.
-const PASS_TICKS_MAX: u32 = STAMP / 2;
+/// Ticks in a usual life.
+const USUAL_TICKS: u32 = 128;
+
+/// Ticks in the longest life.
+const LIFE_TICKS_MAX: u32 = 2047;
+
+/// Ticks in one pass of the sweep at most.
+const PASS_TICKS_MAX: u32 = 3072;
+
+// Two passes after its end, a life must not look as if it were still to come.
+const _: () = assert!(2 * PASS_TICKS_MAX + LIFE_TICKS_MAX <= STAMP);
+// A gap in which all lives end fits into a pass.
+const _: () = assert!(LIFE_TICKS_MAX < PASS_TICKS_MAX);
 
 /// Turns seconds into ticks.
 pub struct Clock {
@@ -27,28 +39,24 @@ pub struct Clock {
     began: Seconds,
     /// Ticks since the sweep's present pass began.
     pass_ticks: u32,
+    /// Ticks of the longest life that was told so far.
+    longest: u32,
     moment: Moment,
 }
 
-/// One reading of the clock.
+/// One reading of the clock: the present tick, 13 bits.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// The present tick, 13 bits.
-    pub stamp: u32,
-    /// Ticks a peer may stay silent.
-    life: u32,
-}
+pub struct Moment(u32);
 
 impl Clock {
-    /// A clock for peers that may be silent for `peer_secs_max`.
-    pub fn new(peer_secs_max: Seconds, now: Seconds) -> Clock {
-        let tick_secs = peer_secs_max.div_ceil(128).max(1);
-        let life = peer_secs_max.div_ceil(tick_secs);
+    /// A clock for peers that mostly live for `usual_secs`.
+    pub fn new(usual_secs: Seconds, now: Seconds) -> Clock {
         Clock {
-            tick_secs,
+            tick_secs: tick_secs(usual_secs),
             began: now,
             pass_ticks: 0,
-            moment: Moment { stamp: 0, life },
+            longest: 0,
+            moment: Moment(0),
         }
     }
 
@@ -58,78 +66,124 @@ impl Clock {
         if ticks > 0 {
             self.began += ticks * self.tick_secs;
             let ticks = ticks
-                .min(self.moment.life + 1)
+                .min(self.longest + 1)
                 .min(PASS_TICKS_MAX - self.pass_ticks);
             self.pass_ticks += ticks;
-            self.moment.stamp = (self.moment.stamp + ticks) & STAMP;
+            self.moment.0 = (self.moment.0 + ticks) & STAMP;
         }
         self.moment
     }
 
-    /// How long ago a peer of this state was heard, give or take a tick. It must not be stale.
-    pub fn silent_secs(&self, state: u32) -> Seconds {
-        (self.moment.stamp.wrapping_sub(state) & STAMP) * self.tick_secs
+    /// The stamp of a peer that is heard now and may be silent for `secs`.
+    pub fn stamp(&mut self, secs: Seconds) -> u32 {
+        let life = self.life(secs);
+        self.longest = self.longest.max(life);
+        (self.moment.0 + life) & STAMP
+    }
+
+    /// How long ago a peer of this state was heard, give or take a tick, if it could be silent for
+    /// `secs` then. It must not be stale.
+    pub fn silent_secs(&self, state: u32, secs: Seconds) -> Seconds {
+        let left = state.wrapping_sub(self.moment.0) & STAMP;
+        self.life(secs).saturating_sub(left) * self.tick_secs
     }
 
     /// The sweep has met every peer and begins again.
     pub fn begin_pass(&mut self) {
         self.pass_ticks = 0;
     }
+
+    fn life(&self, secs: Seconds) -> u32 {
+        secs.div_ceil(self.tick_secs).min(LIFE_TICKS_MAX)
+    }
 }
 
 impl Moment {
     /// Whether a peer of this state has been silent for too long.
     pub fn is_stale(self, state: u32) -> bool {
-        self.stamp.wrapping_sub(state) & STAMP > self.life
+        state.wrapping_sub(self.0) & STAMP > LIFE_TICKS_MAX
     }
+}
+
+/// The longest life that can be told where a usual one has `usual_secs`.
+pub fn life_secs_max(usual_secs: Seconds) -> Seconds {
+    tick_secs(usual_secs).saturating_mul(LIFE_TICKS_MAX)
+}
+
+fn tick_secs(usual_secs: Seconds) -> Seconds {
+    usual_secs.div_ceil(USUAL_TICKS).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
-    #[test]
-    fn a_life_is_kept_to_within_two_ticks() {
-        for max in [1, 60, 128, 129, 2700, 86_400] {
-            let tick = max / 128 + 1;
-            for start in [0, 5, 1000] {
-                let mut clock = Clock::new(max, 0);
-                let born = clock.read(start).stamp;
-                assert!(!clock.read(start + max - 1).is_stale(born), "{max} {start}");
-                assert!(
-                    clock.read(start + max + 2 * tick).is_stale(born),
-                    "{max} {start}"
-                );
+    proptest! {
+        #![proptest_config(crate::seeded(256))]
+
+        /// Whatever others were promised in between.
+        #[test]
+        fn a_life_is_kept_to_within_two_ticks(
+            usual in 1..200_000_u32, part in 1..=1000_u32, start in 0..5000_u32,
+            pauses in prop::collection::vec(1..2000_u32, 0..40),
+        ) {
+            let (tick, most) = (tick_secs(usual), life_secs_max(usual));
+            let secs = (u64::from(most) * u64::from(part) / 1000).max(1) as Seconds;
+            let mut clock = Clock::new(usual, 0);
+            clock.read(start);
+            let born = clock.stamp(secs);
+            let mut now = start;
+            for pause in pauses {
+                now += pause;
+                clock.begin_pass();
+                let moment = clock.read(now);
+                let age = now - start;
+                prop_assert!(age > secs || !moment.is_stale(born), "{} of {}", age, secs);
+                prop_assert!(age < secs + 2 * tick || moment.is_stale(born), "{}", age);
+                if age <= secs {
+                    let silent = clock.silent_secs(born, secs);
+                    prop_assert!(silent.abs_diff(age) <= tick, "{} {}", silent, age);
+                }
+                let other = clock.stamp(pause);
+                prop_assert!(!moment.is_stale(other));
             }
         }
     }
 
     #[test]
-    fn ages_never_wrap() {
+    fn past_ends_never_wrap() {
         let mut clock = Clock::new(2700, 0);
-        let born = clock.read(0).stamp;
+        clock.read(0);
+        let (born, oldest) = (clock.stamp(2700), clock.stamp(Seconds::MAX));
         let mut now = 0;
         // One pass that never ends, and after it another.
         for gap in (0..10_000).map(|n| n % 50 * 300) {
             now += gap;
-            assert!(clock.read(now).is_stale(born) || now < 2 * 2700);
+            let moment = clock.read(now);
+            assert!(moment.is_stale(born) || now < 2 * 2700);
+            assert!(moment.is_stale(oldest) || now < life_secs_max(2700) + 22);
         }
         clock.begin_pass();
         for _ in 0..100 {
             now += 100_000;
-            assert!(clock.read(now).is_stale(born));
+            let moment = clock.read(now);
+            assert!(moment.is_stale(born) && moment.is_stale(oldest));
         }
     }
 
     #[test]
     fn a_gap_makes_all_stale_and_time_goes_on() {
         let mut clock = Clock::new(2700, 10);
-        let born = clock.read(10).stamp;
+        clock.read(10);
+        let (born, oldest) = (clock.stamp(2700), clock.stamp(Seconds::MAX));
         let moment = clock.read(4_000_000_000);
-        assert!(moment.is_stale(born));
-        assert!(!clock.read(4_000_002_000).is_stale(moment.stamp));
-        assert!(clock.read(4_000_003_000).is_stale(moment.stamp));
+        assert!(moment.is_stale(born) && moment.is_stale(oldest));
+        let stamp = clock.stamp(2700);
+        assert!(!clock.read(4_000_002_000).is_stale(stamp));
+        assert!(clock.read(4_000_003_000).is_stale(stamp));
         // Backwards is no gap.
-        assert_eq!(clock.read(5).stamp, clock.read(4_000_003_000).stamp);
+        let (before, after) = (clock.read(5).0, clock.read(4_000_003_000).0);
+        assert_eq!(before, after);
     }
 }

@@ -43,6 +43,7 @@ mod walk;
 
 use crate::types::{Announce, Counts, Event, InfoHash, PeerAddr, Peers, Seconds};
 
+pub use clock::life_secs_max;
 use clock::{Clock, Moment};
 use dice::Dice;
 use hash::Keys;
@@ -64,8 +65,9 @@ pub const RENEWAL_MINUTES: usize = 45;
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// A peer silent for so long is gone, a 64th part later at most.
-    pub peer_secs_max: Seconds,
+    /// How long peers mostly may be silent. Each is kept for as long as its announce says, and a
+    /// 64th part of this longer at most; what an announce says counts up to [`life_secs_max`].
+    pub peer_secs: Seconds,
     /// A torrent without peers is remembered for so long if it was ever completed.
     pub memory_secs_max: Seconds,
 }
@@ -74,7 +76,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            peer_secs_max: 45 * 60,
+            peer_secs: 45 * 60,
             memory_secs_max: 24 * 60 * 60,
         }
     }
@@ -94,6 +96,8 @@ pub struct Shard {
     dice: Dice,
     store: Store,
     sweep: Pass,
+    /// What the last announce may be silent for.
+    peer_secs: Seconds,
     renewals: [u64; RENEWAL_MINUTES],
 }
 
@@ -103,6 +107,8 @@ struct Pass {
     began: Seconds,
     /// The hash to go on at, or [`END`].
     at: u64,
+    /// How long it is to take.
+    secs: Seconds,
 }
 
 /// What a call of [`Shard::sweep`] did.
@@ -121,14 +127,16 @@ impl Shard {
     pub fn new(seed: [u64; 2], limits: Limits, now: Seconds) -> Shard {
         Shard {
             limits,
-            clock: Clock::new(limits.peer_secs_max, now),
+            clock: Clock::new(limits.peer_secs, now),
             dice: Dice::new(seed[1]),
             store: Store::new(Keys::new(seed[0])),
             sweep: Pass {
                 number: 1,
                 began: now,
                 at: 0,
+                secs: pass_secs(limits.peer_secs),
             },
+            peer_secs: limits.peer_secs,
             renewals: [0; RENEWAL_MINUTES],
         }
     }
@@ -144,7 +152,8 @@ impl Shard {
     pub fn announce(&mut self, now: Seconds, announce: &Announce, found: &mut Peers) -> Counts {
         found.clear();
         let moment = self.clock.read(now);
-        let state = moment.stamp | flags(announce);
+        self.peer_secs = announce.keep_secs;
+        let state = self.clock.stamp(announce.keep_secs) | flags(announce);
         match announce.peer {
             PeerAddr::V4(bytes) => self.hear(now, moment, announce, pack4(bytes, state), found),
             PeerAddr::V6(bytes) => self.hear(now, moment, announce, pack6(bytes, state), found),
@@ -160,15 +169,19 @@ impl Shard {
     }
 
     /// Does the part of expiry that is due: a little each second, so that all peers are looked at
-    /// a few times in the life of one. One call takes well under a millisecond; after a pause, or
+    /// a few times in the life of one, as the last announce has it. One call takes well under a millisecond; after a pause, or
     /// when very many are to go, it says that there is more.
     pub fn sweep(&mut self, now: Seconds) -> Swept {
         let moment = self.clock.read(now);
         let before = self.store.totals;
-        let Pass { number, began, at } = self.sweep;
-        let pass_secs = (self.limits.peer_secs_max / PASSES_PER_LIFE).max(1);
+        let Pass {
+            number,
+            began,
+            at,
+            secs,
+        } = self.sweep;
         let elapsed = now.saturating_sub(began);
-        let due = (END * u64::from(elapsed) / u64::from(pass_secs)).min(END);
+        let due = (END * u64::from(elapsed) / u64::from(secs)).min(END);
         let mut broom = Broom {
             now,
             keep: self.limits.keep(now),
@@ -183,6 +196,7 @@ impl Shard {
                 number: number.wrapping_add(1),
                 began: now,
                 at: 0,
+                secs: pass_secs(self.peer_secs),
             };
             self.clock.begin_pass();
         }
@@ -236,7 +250,8 @@ impl Shard {
     }
 
     /// How often known peers were heard again, by the minutes since the time before; the last
-    /// count is for all that were silent for longer.
+    /// count is for all that were silent for longer. Where a peer may be silent for longer now than
+    /// the time before, or less long, the minutes are off by the difference.
     pub fn renewals(&self) -> &[u64; RENEWAL_MINUTES] {
         &self.renewals
     }
@@ -264,7 +279,8 @@ impl Shard {
         };
         let before = before.filter(|&state| !moment.is_stale(state));
         if let Some(state) = before {
-            let minutes = (self.clock.silent_secs(state) / 60) as usize;
+            let silent_secs = self.clock.silent_secs(state, announce.keep_secs);
+            let minutes = (silent_secs / 60) as usize;
             let count = &mut self.renewals[minutes.min(RENEWAL_MINUTES - 1)];
             *count = count.wrapping_add(1);
         }
@@ -283,6 +299,10 @@ impl Shard {
         }
         store.counts(store.torrent(known))
     }
+}
+
+fn pass_secs(peer_secs: Seconds) -> Seconds {
+    (peer_secs / PASSES_PER_LIFE).max(1)
 }
 
 /// What an announce makes of a peer.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::tests::{LIFE, LIMITS, START, TICK_SECS, listed, sweep_all, walk_all};
+use super::tests::{LIMITS, START, TICK_SECS, listed, sweep_all, walk_all};
 use super::*;
 use crate::types::Family;
 
@@ -12,7 +12,8 @@ struct ModelPeer {
     seeder: bool,
     paused: bool,
     completed: bool,
-    tick: Seconds,
+    /// The last tick it may be silent in.
+    end: Seconds,
 }
 
 #[derive(Default)]
@@ -46,7 +47,7 @@ impl Model {
     }
 
     fn is_live(&self, peer: &ModelPeer) -> bool {
-        self.tick() - peer.tick <= LIFE
+        self.tick() <= peer.end
     }
 
     pub fn announce(&mut self, a: &Announce) {
@@ -57,7 +58,7 @@ impl Model {
         let before = torrent
             .peers
             .remove(&a.peer)
-            .filter(|peer| tick - peer.tick <= LIFE);
+            .filter(|peer| tick <= peer.end);
         self.check_memory(
             a.info_hash,
             counts.completed,
@@ -73,7 +74,7 @@ impl Model {
                 seeder: a.seeder,
                 paused: a.event == Event::Paused && !a.seeder,
                 completed: known || completes,
-                tick,
+                end: tick + a.keep_secs.div_ceil(TICK_SECS),
             };
             torrent.peers.insert(a.peer, peer);
         }
@@ -86,10 +87,8 @@ impl Model {
     fn check_memory(&mut self, info_hash: InfoHash, completed: u32, one_more: bool) {
         let now = self.now;
         let torrent = self.torrents.get_mut(&info_hash).unwrap();
-        let has_live = torrent
-            .peers
-            .values()
-            .any(|peer| (now - START) / TICK_SECS - peer.tick <= LIFE);
+        let tick = (now - START) / TICK_SECS;
+        let has_live = torrent.peers.values().any(|peer| tick <= peer.end);
         let silent = now - torrent.idle;
         if !has_live && silent > LIMITS.memory_secs_max && completed <= u32::from(one_more) {
             torrent.completed = 0;
@@ -227,7 +226,7 @@ impl Model {
             .into_iter()
             .for_each(|info_hash| self.scrape(info_hash));
         for torrent in self.torrents.values_mut() {
-            torrent.peers.retain(|_, peer| tick - peer.tick <= LIFE);
+            torrent.peers.retain(|_, peer| tick <= peer.end);
         }
         let count = |fit: &dyn Fn(&PeerAddr, &ModelPeer) -> bool| {
             let peers = self.torrents.values().flat_map(|torrent| &torrent.peers);

@@ -11,11 +11,13 @@ use super::*;
 use crate::types::{Family, Want};
 
 pub(super) const LIMITS: Limits = Limits {
-    peer_secs_max: 2700,
+    peer_secs: 2700,
     memory_secs_max: 86_400,
 };
 pub(super) const TICK_SECS: Seconds = 22;
-pub(super) const LIFE: Seconds = 2700_u32.div_ceil(TICK_SECS);
+/// What announces are promised, and no longer.
+const LIVES: [Seconds; 5] = [90, 360, 1500, LIMITS.peer_secs, LONGEST];
+const LONGEST: Seconds = 10_000;
 pub(super) const START: Seconds = 1000;
 
 pub(super) fn torrent(number: u32) -> InfoHash {
@@ -43,6 +45,7 @@ fn announce(torrent_number: u32, peer: PeerAddr, seeder: bool) -> Announce {
             numwant: 0,
             both: false,
         },
+        keep_secs: LIMITS.peer_secs,
     }
 }
 
@@ -53,10 +56,10 @@ pub(super) fn listed(found: &Peers) -> Vec<PeerAddr> {
         .collect()
 }
 
-/// Sweeps until everybody silent for too long is gone; time goes on by half a life.
+/// Sweeps until everybody silent for too long is gone; time goes on by half the longest life.
 pub(super) fn sweep_all(shard: &mut Shard, now: &mut Seconds) {
     for _ in 0..2 {
-        *now += LIMITS.peer_secs_max / PASSES_PER_LIFE + 1;
+        *now += LONGEST / PASSES_PER_LIFE + 1;
         while shard.sweep(*now).more {}
     }
 }
@@ -75,7 +78,7 @@ pub(super) fn walk_all(shard: &Shard, step: usize) -> BTreeMap<InfoHash, Counts>
 
 #[derive(Clone, Debug)]
 enum Step {
-    Announce(u32, u32, Family, Event, bool, Want),
+    Announce(u32, u32, Family, Event, bool, Want, Seconds),
     /// So many peers, from a number on, all with the same event.
     Wave(u32, u32, u32, Family, Event, bool),
     Scrape(u32),
@@ -97,7 +100,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     };
     let numwant = prop_oneof![0..5_u16, Just(30), Just(50), Just(200)];
     let want = (numwant, any::<bool>()).prop_map(|(numwant, both)| Want { numwant, both });
-    let one = (0..6_u32, 0..40_u32, family(), event(), any::<bool>(), want);
+    let life = prop_oneof![2 => Just(LIMITS.peer_secs), 3 => prop::sample::select(&LIVES[..])];
+    let one = (
+        0..6_u32,
+        0..40_u32,
+        family(),
+        event(),
+        any::<bool>(),
+        want,
+        life,
+    );
     let wave = (
         0..3_u32,
         0..500_u32,
@@ -107,7 +119,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         any::<bool>(),
     );
     let step = prop_oneof![
-        20 => one.prop_map(|(t, p, f, e, s, w)| Step::Announce(t, p, f, e, s, w)),
+        20 => one.prop_map(|(t, p, f, e, s, w, l)| Step::Announce(t, p, f, e, s, w, l)),
         3 => wave.prop_map(|(t, p, n, f, e, s)| Step::Wave(t, p, n, f, e, s)),
         3 => (0..7_u32).prop_map(Step::Scrape),
         4 => prop_oneof![0..60_u32, 0..1500_u32, 2000..9000_u32].prop_map(Step::Wait),
@@ -126,15 +138,16 @@ proptest! {
         let mut model = Model::new(seed);
         for step in steps {
             match step {
-                Step::Announce(t, p, family, event, seeder, want) => {
+                Step::Announce(t, p, family, event, seeder, want, keep_secs) => {
                     let a = announce(t, peer(family, p), seeder);
-                    model.announce(&Announce { event, want, ..a });
+                    model.announce(&Announce { event, want, keep_secs, ..a });
                 }
                 Step::Wave(t, first, count, family, event, seeder) => {
                     let want = Want { numwant: (count % 60) as u16, both: first % 2 == 0 };
+                    let keep_secs = LIVES[(first % 5) as usize];
                     for p in first..first + count {
                         let a = announce(t, peer(family, p), seeder ^ (p % 5 == 0));
-                        model.announce(&Announce { event, want, ..a });
+                        model.announce(&Announce { event, want, keep_secs, ..a });
                     }
                 }
                 Step::Scrape(t) => model.scrape(torrent(t)),
@@ -292,7 +305,7 @@ fn torrents_that_stop_give_their_memory_back() {
     assert_eq!(shard.totals().torrents, 1);
     assert!(shard.store.torrents.capacity() > 50_000);
     // Short of expiry, the passes of a life.
-    for now in START..START + LIMITS.peer_secs_max {
+    for now in START..START + LIMITS.peer_secs {
         while shard.sweep(now).more {}
     }
     assert_eq!(shard.totals().torrents, 1);
@@ -363,8 +376,8 @@ fn sweeping_each_second_or_hardly_ever_comes_to_the_same() {
         let mut now = START;
         let mut swept = 0;
         while shard.totals().torrents > 0 {
-            assert!(swept == 0 || now > START + LIMITS.peer_secs_max);
-            assert!(now < START + 2 * LIMITS.peer_secs_max + 2 * pause);
+            assert!(swept == 0 || now > START + LIMITS.peer_secs);
+            assert!(now < START + 2 * LIMITS.peer_secs + 2 * pause);
             now += pause;
             loop {
                 let Swept { peers, more, .. } = shard.sweep(now);

@@ -317,8 +317,10 @@ fn sound(outcome: Result<Command, trackerd::error::Fatal>) {
     match outcome {
         Ok(Command::Run(config)) => {
             assert!(!config.listens.is_empty());
-            assert!(config.peer_timeout > config.interval + config.interval_jitter);
-            assert!(config.interval_jitter < config.interval);
+            let times = config.intervals;
+            let jitter = times.jitter_of(times.interval);
+            assert!(times.keep_secs(times.interval) > times.interval + jitter);
+            assert!(jitter < times.interval);
             assert!(config.numwant_default <= config.numwant_max);
             assert!(config.workers.is_none_or(|workers| workers > 0));
         }
