@@ -8,7 +8,7 @@ mod peers;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-pub use network::Net;
+pub use network::{Net, is_global};
 pub use peers::Peers;
 
 /// Whole seconds: as a moment, seconds on the monotonic clock of this process; as a span, a

@@ -161,7 +161,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --access.fifo_add /add --access.fifo_delete=del \
          --listen.udp.receive_buffer 8192 --tracker.pin_workers yes --access.proxy 10.0.0.1 \
          --access.proxy fd00::/8 --access.proxy_header X-Real-IP --access.proxy_protocol yes \
-         --tracker.ip_from_query ::1",
+         --tracker.ip_from_query ::1 --tracker.external_ip yes --tracker.scrape_interval 900 \
+         --tracker.warning beware --tracker.id east-1 --access.keys /keys",
     );
     let expected = Config {
         listens: vec![Listen {
@@ -184,6 +185,11 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         },
         numwant_default: 10,
         numwant_max: 20,
+        external_ip: true,
+        scrape_interval: Some(900),
+        tracker_id: Some("east-1".into()),
+        warning: Some("beware".into()),
+        keys: Some("/keys".into()),
         hashes: HashFile::White("/white".into()),
         fifo_add: Some("/add".into()),
         fifo_delete: Some("del".into()),
@@ -290,8 +296,13 @@ proptest! {
 }
 
 #[test]
-fn text_for_response_heads_can_not_break_out_of_them() {
+fn text_for_answers_can_not_break_out_of_them() {
+    let (long, longer) = ("x".repeat(65), "x".repeat(256));
     for args in [
+        ["--tracker.id", "east 1"],
+        ["--tracker.id", &long],
+        ["--tracker.warning", "two\nlines"],
+        ["--tracker.warning", &longer],
         ["-r", "http://a/\r\nSet-Cookie: b"],
         ["-r", "http://a/ b"],
         ["-r", ""],

@@ -34,10 +34,15 @@ _trackerd() {
         --tracker.peer_timeout
         --tracker.numwant_default
         --tracker.numwant_max
+        --tracker.external_ip
+        --tracker.scrape_interval
+        --tracker.warning
+        --tracker.id
         -w
         --access.whitelist
         -b
         --access.blacklist
+        --access.keys
         --access.fifo_add
         --access.fifo_delete
         -A
@@ -114,10 +119,25 @@ _trackerd() {
     --tracker.numwant_max)
         :
         ;;
+    --tracker.external_ip)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --tracker.scrape_interval)
+        :
+        ;;
+    --tracker.warning)
+        :
+        ;;
+    --tracker.id)
+        :
+        ;;
     -w | --access.whitelist)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
     -b | --access.blacklist)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --access.keys)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
     --access.fifo_add)

@@ -1,44 +1,18 @@
 //! Lists of info-hashes: the whitelist and the blacklist.
 
+use super::lines::{self, BadLines};
 use crate::types::InfoHash;
 
 /// Info-hashes read from a list, 20 bytes each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HashList(Box<[InfoHash]>);
 
-/// The lines of a list that were skipped because they hold no info-hash.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BadLines {
-    /// How many there are.
-    pub total: usize,
-    /// The numbers of the first few, from 1.
-    pub first: Vec<usize>,
-}
-
-impl BadLines {
-    /// The most line numbers kept, so that the report on a file of rubbish stays readable.
-    pub const FIRST_MAX: usize = 10;
-}
-
 impl HashList {
     /// Reads a list in opentracker's form: one info-hash a line, 40 hexadecimal digits of either
     /// case at its very start, and what follows them is a comment. Blank lines and those that
     /// start with `#` mean nothing; any other line is skipped and told of.
     pub fn parse(text: &[u8]) -> (HashList, BadLines) {
-        let mut hashes = Vec::with_capacity(text.len() / LINE_LEN + 1);
-        let mut bad = BadLines::default();
-        for (number, line) in text.split(|&byte| byte == b'\n').enumerate() {
-            match info_hash(line) {
-                Some(hash) => hashes.push(hash),
-                None if means_nothing(line) => {}
-                None => {
-                    bad.total += 1;
-                    if bad.first.len() < BadLines::FIRST_MAX {
-                        bad.first.push(number + 1);
-                    }
-                }
-            }
-        }
+        let (mut hashes, bad) = lines::read(text, text.len() / LINE_LEN + 1, info_hash);
         hashes.sort_unstable();
         hashes.dedup();
         (HashList(hashes.into_boxed_slice()), bad)
@@ -97,7 +71,7 @@ impl HashFeed {
             }
             match info_hash(&self.line) {
                 Some(hash) => hashes.push(hash),
-                None if means_nothing(&self.line) => {}
+                None if lines::means_nothing(&self.line) => {}
                 None => bad += 1,
             }
             self.line.clear();
@@ -115,11 +89,6 @@ impl HashFeed {
 
 /// The shortest line that holds an info-hash.
 const LINE_LEN: usize = 2 * InfoHash::LEN + 1;
-
-/// Whether a line is blank or a comment.
-fn means_nothing(line: &[u8]) -> bool {
-    line.trim_ascii().is_empty() || line[0] == b'#'
-}
 
 /// The info-hash at the start of a line, unless a further digit follows: then it is none.
 fn info_hash(line: &[u8]) -> Option<InfoHash> {

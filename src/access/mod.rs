@@ -6,11 +6,16 @@
 
 mod cookie;
 mod hashes;
+mod keys;
+mod lines;
 mod nets;
 mod proxies;
+mod siphash;
 
 pub use cookie::Cookie;
-pub use hashes::{BadLines, HashFeed, HashList};
+pub use hashes::{HashFeed, HashList};
+pub use keys::KeyList;
+pub use lines::BadLines;
 pub use nets::Nets;
 pub use proxies::Proxies;
 
@@ -35,6 +40,9 @@ pub enum Torrents {
 pub struct Gate {
     /// Which torrents may be announced.
     pub torrents: Torrents,
+    /// Whose requests are heeded: theirs whose URL has one of these keys (BEP 27). `None` means
+    /// everybody's; an empty list refuses all, and stands for one that can't be read.
+    pub keys: Option<Arc<KeyList>>,
     /// Who may read the statistics; `None` means everybody.
     pub stats_readers: Option<Arc<Nets>>,
     /// Who may speak for others.
@@ -55,6 +63,8 @@ pub enum Verdict {
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// The tracker is private, and the client has no key to it.
+    NoKey,
     /// The torrent is not on the whitelist.
     NotListed,
     /// The torrent is on the blacklist.
@@ -86,6 +96,22 @@ impl Gate {
         }
     }
 
+    /// Whether it takes a key to be heard.
+    pub fn is_private(&self) -> bool {
+        self.keys.is_some()
+    }
+
+    /// Whether a client whose URL has this key may announce and scrape. Nothing is allowed without
+    /// one, leaving neither: who asks is told of the swarm.
+    pub fn key(&self, key: Option<&[u8]>) -> Verdict {
+        match &self.keys {
+            Some(keys) if !key.is_some_and(|key| keys.contains(key)) => {
+                Verdict::Refuse(Reason::NoKey)
+            }
+            _ => Verdict::Allow,
+        }
+    }
+
     /// Whether a client at `source` may read the statistics.
     pub fn stats(&self, source: IpAddr) -> Verdict {
         match &self.stats_readers {
@@ -110,6 +136,9 @@ impl Reason {
             Reason::NotListed | Reason::Banned => {
                 "Requested download is not authorized for use with this tracker."
             }
+            Reason::NoKey => {
+                "This tracker is private: its URL must have a key in it that the tracker knows."
+            }
             Reason::StatsClosed => "Access to the statistics is not allowed from this address.",
         }
     }
@@ -118,7 +147,7 @@ impl Reason {
     pub fn retry(self) -> Retry {
         match self {
             Reason::NotListed => Retry::Minutes(60),
-            Reason::Banned | Reason::StatsClosed => Retry::Never,
+            Reason::NoKey | Reason::Banned | Reason::StatsClosed => Retry::Never,
         }
     }
 }
@@ -187,6 +216,28 @@ mod tests {
                 Verdict::Allow
             );
         }
+    }
+
+    #[test]
+    fn a_private_tracker_wants_a_key() {
+        let open = Gate::default();
+        assert!(!open.is_private());
+        assert_eq!(open.key(None), Verdict::Allow);
+        let (keys, _) = KeyList::parse(b"one\ntwo", [0; 32]);
+        for (keys, known) in [(keys, true), (KeyList::parse(b"", [0; 32]).0, false)] {
+            let keys = Some(Arc::new(keys));
+            let gate = Gate {
+                keys,
+                ..Gate::default()
+            };
+            assert!(gate.is_private());
+            let refused = Verdict::Refuse(Reason::NoKey);
+            let expected = if known { Verdict::Allow } else { refused };
+            assert_eq!(gate.key(Some(b"two")), expected);
+            assert_eq!(gate.key(Some(b"three")), refused);
+            assert_eq!(gate.key(None), refused);
+        }
+        assert_eq!(Reason::NoKey.retry(), Retry::Never);
     }
 
     #[test]

@@ -62,6 +62,16 @@ pub struct Config {
     pub numwant_default: u16,
     /// The most peers listed in one answer; at least `numwant_default`.
     pub numwant_max: u16,
+    /// Whether clients are told the address they are seen at, if it is a global one.
+    pub external_ip: bool,
+    /// The least time between scrapes of a client, if it is told one.
+    pub scrape_interval: Option<Seconds>,
+    /// What clients are asked to send back as `trackerid`, if anything.
+    pub tracker_id: Option<String>,
+    /// A text for the users of clients, if any.
+    pub warning: Option<String>,
+    /// The keys of those who may ask; `None` means everybody may.
+    pub keys: Option<PathBuf>,
     /// Which torrents are served.
     pub hashes: HashFile,
     /// Fifo by which info-hashes come onto the list.

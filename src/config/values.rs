@@ -128,6 +128,29 @@ pub fn header(text: &str) -> Result<&str, String> {
     }
 }
 
+/// What clients send back in every announce.
+pub fn tracker_id(text: &str) -> Result<&str, String> {
+    short(printable(text, "an id")?, 64)
+}
+
+/// A line for people.
+pub fn message(text: &str) -> Result<&str, String> {
+    match text.chars().any(char::is_control) {
+        true => Err(format!("`{text}` has control characters in it")),
+        false => short(text, 255),
+    }
+}
+
+fn short(text: &str, bytes_max: usize) -> Result<&str, String> {
+    match text.len() <= bytes_max {
+        true => Ok(text),
+        false => Err(format!(
+            "{} bytes are too many: {bytes_max} at most",
+            text.len()
+        )),
+    }
+}
+
 fn printable<'a>(text: &'a str, what: &str) -> Result<&'a str, String> {
     match text.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(text),

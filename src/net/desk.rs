@@ -21,6 +21,14 @@ pub struct Terms {
     pub numwant_default: u16,
     /// The most peers listed.
     pub numwant_max: u16,
+    /// Whether clients are told at which address they are seen.
+    pub external_ip: bool,
+    /// The least time between two scrapes, if that is said.
+    pub scrape_interval: Option<Seconds>,
+    /// What clients shall send back as `trackerid`.
+    pub id: Option<String>,
+    /// A text for the users of clients.
+    pub warning: Option<String>,
     /// Where `/` leads, if anywhere.
     pub redirect_url: Option<String>,
     /// The path of the statistics, without a leading slash.

@@ -8,9 +8,10 @@ use crate::net::{Office, Ticket};
 use crate::router::Home;
 use crate::stats::modes::{self, Mode, NoMode};
 use crate::stats::{Count, Report, Sheet};
-use crate::types::{self, Family, InfoHash, PeerAddr, Reply, Seconds, Want};
+use crate::types::{self, Family, InfoHash, PeerAddr, Reply, Seconds, Want, is_global};
 use crate::wire::answer::{Announce, Failure, RetryIn, Scrape};
 use crate::wire::http::{Head, Response, Status, Version};
+use crate::wire::place::{self, Place};
 use crate::wire::query;
 
 /// What bencoded answers are sent as, by opentracker too.
@@ -41,7 +42,10 @@ pub enum Outcome {
 pub struct Pending {
     version: Version,
     keep_alive: bool,
+    /// Of the peer to be registered, and so of those that serve it best.
     asker: Family,
+    /// Where the request came from.
+    client: IpAddr,
     question: Question,
 }
 
@@ -81,13 +85,16 @@ impl Http {
             version: asked.head.version,
             keep_alive: asked.head.keep_alive,
             asker: Family::of(from),
+            client: from,
             question: Question::Page,
         };
         let (path, query) = query::split(asked.head.target);
         let query = query.unwrap_or_default();
         match page(path, &office.desk.terms.stats_path) {
-            Page::Announce => self.announce(query, asked, pending, office, out),
-            Page::Scrape => self.scrape(query, asked, pending, office, out),
+            Page::Tracker(place::Page::Announce) => {
+                self.announce(query, asked, pending, office, out)
+            }
+            Page::Tracker(place::Page::Scrape) => self.scrape(query, asked, pending, office, out),
             Page::Stats => {
                 let mode = modes::find(stats_mode(query));
                 match (office.desk.gate.stats(from), mode) {
@@ -122,14 +129,16 @@ impl Http {
         self.body.clear();
         match (reply, pending.question) {
             (Reply::Announce(counts, peers), Question::Announce { compact, interval }) => {
+                let terms = &desk.terms;
+                let external_ip = Some(pending.client).filter(|_| terms.external_ip);
                 let answer = Announce {
                     counts,
-                    external_ip: None,
+                    external_ip: external_ip.filter(|ip| is_global(*ip)),
                     interval,
-                    min_interval: Some(desk.terms.min_interval),
+                    min_interval: Some(terms.min_interval),
                     peers,
-                    tracker_id: None,
-                    warning: None,
+                    tracker_id: terms.id.as_deref().map(str::as_bytes),
+                    warning: terms.warning.as_deref().map(str::as_bytes),
                 };
                 if compact {
                     answer.emit_compact(pending.asker, &mut self.body);
@@ -140,7 +149,7 @@ impl Http {
             (Reply::Scrape(files), _) => {
                 Scrape {
                     files,
-                    min_request_interval: None,
+                    min_request_interval: desk.terms.scrape_interval,
                 }
                 .emit(&mut self.body);
             }
@@ -188,23 +197,17 @@ impl Http {
             Ok(said) => said,
             Err(refusal) => {
                 desk.counters.count(pending.asker, Count::HttpInvalid);
-                return self.fail(Failure::new(refusal.reason()), &pending, out);
+                return self.refuse(refusal.reason(), Retry::Never, &pending, desk, out);
             }
         };
         desk.counters.count(pending.asker, Count::HttpAnnounce);
-        if let Verdict::Refuse(reason) = desk.gate.announce(&said.info_hash, said.event) {
+        let verdict = match key(asked, desk) {
+            Verdict::Allow => desk.gate.announce(&said.info_hash, said.event),
+            refused => refused,
+        };
+        if let Verdict::Refuse(reason) = verdict {
             desk.counters.count(pending.asker, Count::HttpDenied);
-            let interval = desk.promise().interval;
-            let failure = Failure {
-                interval: Some(interval),
-                min_interval: Some(desk.terms.min_interval),
-                retry_in: Some(match reason.retry() {
-                    Retry::Never => RetryIn::Never,
-                    Retry::Minutes(minutes) => RetryIn::Minutes(minutes.into()),
-                }),
-                ..Failure::new(reason.text())
-            };
-            return self.fail(failure, &pending, out);
+            return self.refuse(reason.text(), reason.retry(), &pending, desk, out);
         }
         let ip = desk.gate.peer(asked.from, said.ip);
         pending.asker = Family::of(ip);
@@ -246,17 +249,18 @@ impl Http {
         self.hashes.clear();
         if let Err(refusal) = query::parse_scrape(query, &mut self.hashes) {
             desk.counters.count(pending.asker, Count::HttpInvalid);
-            return self.fail(Failure::new(refusal.reason()), &pending, out);
+            return self.refuse(refusal.reason(), Retry::Never, &pending, desk, out);
         }
         if self.hashes.is_empty() {
             desk.counters.count(pending.asker, Count::HttpInvalid);
-            let failure = Failure {
-                retry_in: Some(RetryIn::Never),
-                ..Failure::new("a scrape must name the torrents it asks about")
-            };
-            return self.fail(failure, &pending, out);
+            let reason = "a scrape must name the torrents it asks about";
+            return self.refuse(reason, Retry::Never, &pending, desk, out);
         }
         desk.counters.count(pending.asker, Count::HttpScrape);
+        if let Verdict::Refuse(reason) = key(asked, desk) {
+            desk.counters.count(pending.asker, Count::HttpDenied);
+            return self.refuse(reason.text(), reason.retry(), &pending, desk, out);
+        }
         pending.question = Question::Scrape;
         let hashes = self.hashes.iter().copied();
         match office.router.scrape(desk.now, hashes, asked.ticket) {
@@ -265,11 +269,37 @@ impl Http {
         }
     }
 
-    /// Refuses in the tracker protocol's way: HTTP went well, so clients look at the body.
-    fn fail(&mut self, failure: Failure<'_>, pending: &Pending, out: &mut Vec<u8>) -> Outcome {
+    /// Refuses in the tracker protocol's way: HTTP went well, so clients look at the body. They
+    /// are told when to come back in BEP 31's words, and in those that all of them know.
+    fn refuse(
+        &mut self,
+        reason: &str,
+        retry: Retry,
+        pending: &Pending,
+        desk: &mut Desk,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let interval = desk.promise().interval;
+        let failure = Failure {
+            reason: reason.as_bytes(),
+            interval: Some(interval),
+            min_interval: Some(desk.terms.min_interval),
+            retry_in: Some(match retry {
+                Retry::Never => RetryIn::Never,
+                Retry::Minutes(minutes) => RetryIn::Minutes(minutes.into()),
+            }),
+        };
         self.body.clear();
         failure.emit(&mut self.body);
         Outcome::Answered(pending.text(&self.body, out))
+    }
+}
+
+/// Whether the URL has the key it takes, if it takes one.
+fn key(asked: &Asked<'_>, desk: &Desk) -> Verdict {
+    match desk.gate.is_private() {
+        true => desk.gate.key(place::key(asked.head.target)),
+        false => Verdict::Allow,
     }
 }
 
@@ -343,22 +373,19 @@ fn emit_page(
 }
 
 enum Page {
-    Announce,
-    Scrape,
+    Tracker(place::Page),
     Stats,
     Front,
     Unknown,
 }
 
-/// Which page a path names; as opentracker reads it, so that `/announce.php` works too.
+/// Which page a path names. Leading slashes mean nothing, as in opentracker.
 fn page(path: &[u8], stats_path: &str) -> Page {
     let slashes = path.iter().take_while(|b| **b == b'/').count();
     match &path[slashes..] {
         path if path == stats_path.as_bytes() => Page::Stats,
         [] => Page::Front,
-        [b'a', ..] => Page::Announce,
-        [b's', b'c', ..] => Page::Scrape,
-        _ => Page::Unknown,
+        path => Place::parse(path).page.map_or(Page::Unknown, Page::Tracker),
     }
 }
 

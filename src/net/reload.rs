@@ -122,7 +122,7 @@ impl Clerk {
         let now = list.len();
         log::info!("{} info-hashes {done}, {now} in all", now.abs_diff(before));
         let old = self.shared.replace(rules, &self.wakes);
-        retire(&old.gate.torrents);
+        retire_torrents(&old.gate.torrents);
     }
 
     /// Reads everything again and swaps it whole. What can't be read or understood leaves all as
@@ -150,7 +150,10 @@ impl Clerk {
                 self.config = config;
                 let old = self.shared.replace(rules, &self.wakes);
                 log::info!("reload: done");
-                retire(&old.gate.torrents);
+                retire_torrents(&old.gate.torrents);
+                if let Some(keys) = &old.gate.keys {
+                    retire(keys);
+                }
             }
             Err(fatal) => log::error!("{fatal}; the list in force stays, and so do the settings"),
         }
@@ -211,14 +214,17 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
     })
 }
 
+fn retire_torrents(old: &Torrents) {
+    if let Torrents::Only(list) | Torrents::AllBut(list) = old {
+        retire(list);
+    }
+}
+
 /// Waits, not for ever, until nobody else holds the old list: giving back the memory of a large
 /// one takes a moment, which shall not pass on the road.
-fn retire(old: &Torrents) {
-    let (Torrents::Only(list) | Torrents::AllBut(list)) = old else {
-        return;
-    };
+fn retire<L>(old: &Arc<L>) {
     for _ in 0..RETIRE_TRIES {
-        if Arc::strong_count(list) == 1 {
+        if Arc::strong_count(old) == 1 {
             return;
         }
         thread::sleep(RETIRE_PAUSE);

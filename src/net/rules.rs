@@ -4,15 +4,18 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::access::{Gate, HashList, Nets, Proxies, Torrents};
+use crate::access::{BadLines, Gate, HashList, KeyList, Nets, Proxies, Torrents};
 use crate::config::{Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
-use crate::sys::file;
+use crate::sys::{clock, file};
 use crate::types::Seconds;
 
 /// The largest list that is read: some six million info-hashes.
 const LIST_BYTES_MAX: usize = 256 << 20;
+
+/// The largest file of keys that is read: a million of the longest.
+const KEYS_BYTES_MAX: usize = (KeyList::LEN_MAX + 1) << 20;
 
 /// Descriptors kept for everything that is not a connection, besides the listening sockets: the
 /// polls, the log, files that are read again.
@@ -67,7 +70,7 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
     let fatal = |path: &Path, what| Fatal::new(Exit::NoInput, path.display().to_string(), what);
     let torrents = match &config.hashes {
         HashFile::None => Torrents::All,
-        HashFile::White(path) => Torrents::Only(match read_list(path, occasion) {
+        HashFile::White(path) => Torrents::Only(match read_hashes(path, occasion) {
             Ok(list) => list,
             Err(error) if occasion == Occasion::Reload => {
                 return Err(fatal(path, error.to_string()));
@@ -78,7 +81,7 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
             }
         }),
         HashFile::Black(path) => {
-            let list = read_list(path, occasion).map_err(|error| {
+            let list = read_hashes(path, occasion).map_err(|error| {
                 let what = match occasion {
                     Occasion::Start => "; without its blacklist the tracker would be open",
                     Occasion::Reload => "",
@@ -92,6 +95,7 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
     let readers = (!readers.is_empty()).then(|| Arc::new(Nets::from_iter(readers.iter().copied())));
     Ok(Gate {
         torrents,
+        keys: keys(config, occasion)?,
         stats_readers: readers,
         proxies: Arc::new(Proxies {
             trusted: config.proxies.iter().copied().collect(),
@@ -102,24 +106,76 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
     })
 }
 
+fn read_hashes(path: &Path, occasion: Occasion) -> io::Result<Arc<HashList>> {
+    read_list(path, LIST_BYTES_MAX, occasion, HashList::parse)
+}
+
+/// The keys of a private tracker.
+fn keys(config: &Config, occasion: Occasion) -> Result<Option<Arc<KeyList>>, Fatal> {
+    let Some(path) = &config.keys else {
+        return Ok(None);
+    };
+    let at = || path.display().to_string();
+    let secret = clock::entropy().map_err(|error| Fatal::new(Exit::Os, at(), error.to_string()))?;
+    let parse = |text: &[u8]| KeyList::parse(text, secret);
+    match read_list(path, KEYS_BYTES_MAX, occasion, parse) {
+        Ok(list) => Ok(Some(list)),
+        Err(error) if occasion == Occasion::Reload => {
+            Err(Fatal::new(Exit::NoInput, at(), error.to_string()))
+        }
+        Err(error) => {
+            log::error!("{}: {error}; nobody is served", at());
+            Ok(Some(Arc::new(parse(&[]).0)))
+        }
+    }
+}
+
+/// A file of one thing a line.
+trait List {
+    /// One of what it holds, and several.
+    const NAMES: [&str; 2];
+    /// How many there are.
+    fn len(&self) -> usize;
+}
+
+impl List for HashList {
+    const NAMES: [&str; 2] = ["info-hash", "info-hashes"];
+    fn len(&self) -> usize {
+        self.len()
+    }
+}
+
+impl List for KeyList {
+    const NAMES: [&str; 2] = ["key", "keys"];
+    fn len(&self) -> usize {
+        self.len()
+    }
+}
+
 /// A file in which nothing can be understood is no list. One of no bytes at a reload is taken, as
 /// by opentracker, for one that is just being written.
-fn read_list(path: &Path, occasion: Occasion) -> io::Result<Arc<HashList>> {
-    let text = file::read_regular(path, LIST_BYTES_MAX)?;
+fn read_list<L: List>(
+    path: &Path,
+    bytes_max: usize,
+    occasion: Occasion,
+    parse: impl FnOnce(&[u8]) -> (L, BadLines),
+) -> io::Result<Arc<L>> {
+    let [one, several] = L::NAMES;
+    let text = file::read_regular(path, bytes_max)?;
     if text.is_empty() && occasion == Occasion::Reload {
         return Err(io::Error::other("the file is empty"));
     }
-    let (list, bad) = HashList::parse(&text);
+    let (list, bad) = parse(&text);
     for line in &bad.first {
-        log::warn!("{}:{line}: not an info-hash, skipped", path.display());
+        log::warn!("{}:{line}: no {one}, skipped", path.display());
     }
     if bad.total > bad.first.len() {
         log::warn!("{}: {} lines skipped in all", path.display(), bad.total);
     }
-    if list.is_empty() && bad.total > 0 {
-        return Err(io::Error::other("there is no info-hash in it"));
+    if list.len() == 0 && bad.total > 0 {
+        return Err(io::Error::other(format!("there is no {one} in it")));
     }
-    log::info!("{}: {} info-hashes", path.display(), list.len());
+    log::info!("{}: {} {several}", path.display(), list.len());
     Ok(Arc::new(list))
 }
 
@@ -131,6 +187,10 @@ fn terms(config: &Config, grants: Grants) -> Terms {
         min_interval: config.intervals.min_interval,
         numwant_default: config.numwant_default,
         numwant_max: config.numwant_max,
+        external_ip: config.external_ip,
+        scrape_interval: config.scrape_interval,
+        id: config.tracker_id.clone(),
+        warning: config.warning.clone(),
         redirect_url: config.redirect_url.clone(),
         stats_path: config.stats_path.clone(),
         connections_max: connections(config, grants).div_ceil(grants.workers),

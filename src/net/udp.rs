@@ -13,6 +13,7 @@ use crate::router::Home;
 use crate::stats::Count;
 use crate::sys::udp::{Inbox, Outbox, Source};
 use crate::types::{self, Family, PeerAddr, Reply, Seconds, Want};
+use crate::wire::place;
 use crate::wire::udp::{self as wire, Request};
 
 /// Datagrams per system call. More would not be there to take, on the usual machine.
@@ -204,6 +205,12 @@ fn answer(
             let to = to(scrape.transaction);
             if is_proven(&to, scrape.connection, bytes.len(), outbox, desk) {
                 desk.counters.count(family, Count::UdpScrape);
+                // BEP 41 gives scrapes no room for a key.
+                if let Verdict::Refuse(reason) = desk.gate.key(None) {
+                    desk.counters.count(family, Count::UdpFailure);
+                    refuse(&to, reason.text().as_bytes(), outbox);
+                    return;
+                }
                 let reply = router.scrape(desk.now, scrape.hashes(), Ticket::Udp(to));
                 if let Some(reply) = reply {
                     emit(&to, reply, outbox, desk);
@@ -245,7 +252,11 @@ fn announce_at(
     let peer = PeerAddr::new(ip, announce.port);
     let family = peer.family();
     desk.counters.count(family, Count::UdpAnnounce);
-    let refusal = match desk.gate.announce(&announce.info_hash, announce.event) {
+    let verdict = match key(announce, desk) {
+        Verdict::Allow => desk.gate.announce(&announce.info_hash, announce.event),
+        refused => refused,
+    };
+    let refusal = match verdict {
         Verdict::Refuse(reason) => Some(reason.text()),
         Verdict::Allow if announce.port == 0 => Some("port must not be 0"),
         Verdict::Allow => None,
@@ -275,6 +286,14 @@ fn announce_at(
     match router.announce(desk.now, &announce, ticket, Home::Anywhere) {
         Some(reply) => emit(&to, reply, outbox, desk),
         None => desk.counters.count(family, Count::UdpLetter),
+    }
+}
+
+/// Whether the URL, which clients append (BEP 41), has the key it takes, if it takes one.
+fn key(announce: &wire::Announce<'_>, desk: &Desk) -> Verdict {
+    match desk.gate.is_private() {
+        true => desk.gate.key(place::key(&announce.url_data())),
+        false => Verdict::Allow,
     }
 }
 

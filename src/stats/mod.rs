@@ -21,7 +21,8 @@ pub enum Count {
     HttpAnnounce,
     /// HTTP scrapes that could be understood.
     HttpScrape,
-    /// HTTP announces the access list denied, with a failure reason.
+    /// HTTP announces and scrapes denied for their key, or by the access list, with a failure
+    /// reason.
     HttpDenied,
     /// Requests that were led elsewhere: 302.
     HttpRedirect,
@@ -52,7 +53,7 @@ pub enum Count {
     UdpMismatch,
     /// Datagrams that are no request.
     UdpMalformed,
-    /// UDP announces that were refused with an error packet.
+    /// UDP announces and scrapes that were refused with an error packet.
     UdpFailure,
     /// Replies the kernel took.
     UdpSent,

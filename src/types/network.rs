@@ -1,6 +1,6 @@
 //! Networks, as configured.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A network: an address and how many of its leading bits count.
 ///
@@ -41,9 +41,87 @@ impl Net {
     }
 }
 
+/// Whether an address is one that anybody on the internet may have, by the registries of special
+/// purposes that RFC 6890 began: not private, shared by a provider, local to a link, for examples,
+/// or for groups.
+pub fn is_global(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => is_global4(ip),
+        IpAddr::V6(ip) => is_global6(ip),
+    }
+}
+
+fn is_global4(ip: Ipv4Addr) -> bool {
+    !matches!(
+        ip.octets(),
+        [0 | 10 | 127 | 224.., ..]
+            | [100, 64..=127, ..]
+            | [169, 254, ..]
+            | [172, 16..=31, ..]
+            | [192, 0, 0 | 2, _]
+            | [192, 168, ..]
+            | [198, 18 | 19, ..]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+    )
+}
+
+/// Of IPv6, no more than 2000::/3 is given out.
+fn is_global6(ip: Ipv6Addr) -> bool {
+    !matches!(
+        ip.segments(),
+        [..=0x1fff | 0x4000.., ..] | [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..]
+    )
+}
+
 fn mapped(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
         IpAddr::V6(ip) => ip.to_bits(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_given_out_are_global() {
+        for (ips, global) in [
+            (
+                "1.0.0.1 9.9.9.9 100.63.0.1 100.128.0.1 172.15.0.1 172.32.0.1 192.0.1.1",
+                true,
+            ),
+            (
+                "192.167.1.1 198.17.0.1 198.20.0.1 223.255.255.255 ::ffff:8.8.8.8",
+                true,
+            ),
+            (
+                "2001:200::1 2001:db9::1 2002::1 2a00:1450::1 3ffe::1 3fff:1000::1",
+                true,
+            ),
+            (
+                "0.0.0.0 10.1.2.3 127.0.0.1 100.64.0.1 100.127.9.9 169.254.1.1 172.16.0.1",
+                false,
+            ),
+            (
+                "172.31.9.9 192.0.0.1 192.0.2.1 192.168.0.1 198.18.0.1 198.19.0.1",
+                false,
+            ),
+            (
+                "198.51.100.1 203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255",
+                false,
+            ),
+            (
+                "::ffff:10.0.0.1 :: ::1 64:ff9b::1 2001::1 2001:1ff::1 2001:db8::1",
+                false,
+            ),
+            ("3fff:fff::1 4000::1 fc00::1 fd00::1 fe80::1 ff02::1", false),
+        ] {
+            for ip in ips.split(' ') {
+                assert_eq!(is_global(ip.parse().unwrap()), global, "{ip}");
+            }
+        }
     }
 }

@@ -154,6 +154,12 @@ impl Announce {
     }
 }
 
+/// The first value of this name, as it is; name and value are not decoded.
+pub fn first<'q>(query: &'q [u8], name: &[u8]) -> Option<&'q [u8]> {
+    let mut pairs = Pairs(query).filter(|(found, _)| *found == name);
+    pairs.next().map(|(_, value)| value)
+}
+
 /// Reads the query of a scrape, without the `?`, and appends its info-hashes in the order they
 /// are named; perhaps there is none. Those past [`SCRAPE_HASHES_MAX`] are left out.
 pub fn parse_scrape(query: &[u8], hashes: &mut Vec<InfoHash>) -> Result<(), Refusal> {

@@ -5,11 +5,14 @@ use std::net::SocketAddr;
 use crate::for_workers;
 use crate::harness::bencode::Value;
 use crate::harness::http::Http;
-use crate::harness::peer::{Announce, Event, InfoHash, scrape_target, torrent};
+use crate::harness::peer::{Announce, Event, InfoHash, percent, scrape_target, torrent};
 use crate::harness::tracker::Setup;
 use crate::harness::udp::Udp;
 
-for_workers!(partial_seeds_are_leechers_that_want_nothing);
+for_workers!(
+    partial_seeds_are_leechers_that_want_nothing,
+    hybrid_torrents_are_two_swarms,
+);
 
 /// Torrents enough to have some on every worker.
 const TORRENTS: u64 = 8;
@@ -57,5 +60,152 @@ fn partial_seeds_are_leechers_that_want_nothing(workers: usize) {
         assert_eq!(counts(&mut http), [1, 3, 2]);
         udp.announce(&also.event(Event::Stopped));
         assert_eq!(counts(&mut http), [1, 2, 2]);
+    }
+}
+
+/// BEP 52: the SHA-1 of the first version and the truncated SHA-256 of the second.
+fn hybrid_torrents_are_two_swarms(workers: usize) {
+    let tracker = Setup::new().workers(workers).start();
+    let (mut http, udp) = (Http::connect(tracker.tcp()), Udp::connect(tracker.udp()));
+    for n in 0..TORRENTS {
+        let (v1, v2) = (torrent(n), torrent(100 + n));
+        // One client, with the same port, peer id and key, in both.
+        for event in [Event::Started, Event::None] {
+            assert_eq!(
+                http.announce(&Announce::seeder(v1, 1001).event(event))
+                    .seeders,
+                1
+            );
+            assert_eq!(
+                udp.announce(&Announce::seeder(v2, 1001).event(event))
+                    .seeders,
+                1
+            );
+        }
+        // Another knows the second version only.
+        assert_eq!(
+            http.announce(&Announce::leecher(v2, 1002)).peers,
+            [at(1001)]
+        );
+        let stop = Announce::seeder(v1, 1001).event(Event::Stopped);
+        assert_eq!(udp.announce(&stop).seeders, 0);
+        let counts = udp.scrape(&[v1, v2]);
+        assert_eq!((counts[0].seeders, counts[1].seeders), (0, 1));
+        let whole = format!("{}{}", percent(&v2), "%00".repeat(12));
+        let target = Announce::leecher(v2, 1003).target();
+        let answer = http.get(&target.replacen(&percent(&v2), &whole, 1));
+        assert_eq!(
+            answer.failure(),
+            "info_hash must be 20 bytes",
+            "all 32 are none"
+        );
+    }
+}
+
+/// BEP 24.
+#[test]
+fn clients_are_told_the_global_address_they_are_seen_at() {
+    let setup = Setup::new().setting("access.proxy 127.0.0.0/8");
+    let tracker = setup.setting("tracker.external_ip yes").workers(2).start();
+    let mut http = Http::connect(tracker.tcp());
+    for n in 0..TORRENTS {
+        for (from, told) in [
+            ("1.2.3.4", Some(&[1, 2, 3, 4][..])),
+            (
+                "2a00:0102::3",
+                Some(&[0x2a, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]),
+            ),
+            ("::ffff:5.6.7.8", Some(&[5, 6, 7, 8])),
+            ("192.168.1.1", None),
+            ("100.64.0.1", None),
+            ("fd00::1", None),
+            ("fe80::1", None),
+        ] {
+            for compact in ["&compact=1", "&compact=0"] {
+                let target = Announce::leecher(torrent(n), 7000).target();
+                let target = target.replacen("&compact=1", compact, 1);
+                let answer = http.ask(format!(
+                    "GET {target} HTTP/1.1\r\nX-Forwarded-For: {from}\r\n\r\n"
+                ));
+                let body = answer.bencoded();
+                let found = body.find("external ip").map(|_| body.bytes("external ip"));
+                assert_eq!(found, told, "{from}");
+            }
+        }
+    }
+    let tracker = Setup::new().setting("access.proxy 127.0.0.0/8").start();
+    let target = Announce::leecher(torrent(1), 7000).target();
+    let request = format!("GET {target} HTTP/1.1\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n");
+    let body = Http::connect(tracker.tcp()).ask(request).bencoded();
+    assert_eq!(
+        body.find("external ip"),
+        None,
+        "only if the operator says so"
+    );
+}
+
+#[test]
+fn what_else_the_operator_says_is_said() {
+    let settings = [
+        "tracker.warning Closed in May: see https://example.org/",
+        "tracker.id east-1",
+        "tracker.scrape_interval 600",
+    ];
+    let setup = Setup::new().workers(2);
+    let tracker = settings.into_iter().fold(setup, Setup::setting).start();
+    let mut http = Http::connect(tracker.tcp());
+    for n in 0..TORRENTS {
+        for compact in ["&compact=1", "&compact=0"] {
+            let target = Announce::leecher(torrent(n), 7000).target();
+            let target = target.replacen("&compact=1", compact, 1);
+            let body = http.get(&format!("{target}&trackerid=east-1")).bencoded();
+            assert_eq!(body.text("tracker id"), "east-1");
+            let warning = "Closed in May: see https://example.org/";
+            assert_eq!(body.text("warning message"), warning);
+            assert_eq!(body.int("incomplete"), 1);
+        }
+        // Flags are there whether anything is known or not.
+        for asked in [&[torrent(n)][..], &[torrent(200), torrent(201)]] {
+            let body = http.get(&scrape_target(asked)).bencoded();
+            assert_eq!(body.at("flags").int("min_request_interval"), 600);
+            assert!(body.find("files").is_some());
+        }
+    }
+}
+
+/// BEP 31, and for clients that don't know it the intervals.
+#[test]
+fn every_refusal_says_when_to_come_back() {
+    let setup = Setup::new().setting("tracker.interval_jitter 0");
+    let setup = setup.file("list", &percent(&torrent(1)).replace('%', ""));
+    let list = setup.path("list");
+    let tracker = setup.arg("-w").arg(list).start();
+    let mut http = Http::connect(tracker.tcp());
+    let good = Announce::leecher(torrent(1), 7000).target();
+    for (target, retry_in) in [
+        ("/announce".to_owned(), Value::Bytes(b"never".into())),
+        (
+            good.replacen("port=7000", "port=0", 1),
+            Value::Bytes(b"never".into()),
+        ),
+        (
+            good.replacen("left=1000", "left=x", 1),
+            Value::Bytes(b"never".into()),
+        ),
+        ("/scrape".to_owned(), Value::Bytes(b"never".into())),
+        (
+            "/scrape?info_hash=x".to_owned(),
+            Value::Bytes(b"never".into()),
+        ),
+        (Announce::leecher(torrent(2), 7000).target(), Value::Int(60)),
+    ] {
+        let body = http.get(&target).bencoded();
+        assert!(!body.text("failure reason").is_empty());
+        assert_eq!(body.at("retry in"), &retry_in, "{target}");
+        assert_eq!(
+            (body.int("interval"), body.int("min interval")),
+            (1800, 900)
+        );
+        assert_eq!(body.find("peers"), None);
     }
 }

@@ -11,6 +11,7 @@ mod floods;
 mod http;
 mod http_limits;
 mod lists;
+mod private;
 mod proxy;
 mod reload;
 mod start;

@@ -4,7 +4,7 @@
 //! with its `[[bin]]` in `Cargo.toml`. `cargo test --test fuzz` runs all of them on seeded
 //! inputs and checks that the list, the files and the manifest agree.
 
-use trackerd::access::HashList;
+use trackerd::access::{HashList, KeyList};
 use trackerd::config::{self, Command};
 use trackerd::error::Exit;
 use trackerd::types::{Family, InfoHash, Peers};
@@ -12,7 +12,7 @@ use trackerd::wire::answer;
 use trackerd::wire::bencode::Value;
 use trackerd::wire::http::{HEAD_LEN_MAX, Head, Response, Version, emit_request};
 use trackerd::wire::proxy::Preface;
-use trackerd::wire::{compact, query, udp};
+use trackerd::wire::{compact, place, query, udp};
 
 macro_rules! targets {
     ($($name:ident),* $(,)?) => {
@@ -30,11 +30,13 @@ targets! {
     config_file,
     failure,
     hash_list,
+    key_list,
     proxy_preface,
     request_head,
     response_head,
     scrape_answer,
     scrape_query,
+    tracker_url,
     udp_reply,
     udp_request,
 }
@@ -291,6 +293,33 @@ pub fn hash_list(bytes: &[u8]) {
             assert!(list.contains(&InfoHash(hash)) || extra);
         }
     }
+}
+
+/// A list holds the words that its lines begin with, as far as they can be keys.
+pub fn key_list(bytes: &[u8]) {
+    let (list, bad) = KeyList::parse(bytes, [9; 32]);
+    let lines = bytes.split(|b| *b == b'\n');
+    assert!(list.len() + bad.total <= lines.clone().count());
+    assert!(bad.first.len() <= bad.total);
+    let is_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+    for line in lines {
+        let len = line.iter().take_while(|byte| is_key(byte)).count();
+        let ends = line.get(len).is_none_or(|byte| b" \t\r".contains(byte));
+        let other = [&b"announce"[..], b"scrape"].contains(&&line[..len]);
+        if (1..=64).contains(&len) && ends && !other {
+            assert!(list.contains(&line[..len]));
+        }
+    }
+    assert!(!list.contains(b"") && !list.contains(b"announce"));
+}
+
+/// A key is a part of the URL it is found in, and the same with a slash more.
+pub fn tracker_url(bytes: &[u8]) {
+    let key = place::key(bytes);
+    if let Some(key) = key {
+        assert!(key.is_empty() || bytes.windows(key.len()).any(|part| part == key));
+    }
+    assert_eq!(place::key(&[b"/", bytes].concat()), key);
 }
 
 /// Whatever the words, they make a sound configuration or an error that says where.

@@ -22,6 +22,13 @@ pub(super) const ACCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "access.keys",
+        value: "FILE",
+        help: "Serve only those whose URL has one of the keys in this file: a private tracker",
+        kind: Kind::Path(|d| &mut d.keys),
+        ..ROW
+    },
+    Setting {
         key: "access.fifo_add",
         value: "PATH",
         help: "Put info-hashes written to this fifo onto the list",

@@ -4,6 +4,7 @@
 mod access;
 mod addresses;
 mod announces;
+mod extensions;
 mod http;
 mod process;
 
@@ -177,6 +178,10 @@ pub static SECTIONS: &[Section] = &[
     Section {
         title: "Announces",
         settings: announces::ANNOUNCES,
+    },
+    Section {
+        title: "Extensions",
+        settings: extensions::EXTENSIONS,
     },
     Section {
         title: "Access",

@@ -1,0 +1,36 @@
+//! What answers may say beyond the plain protocol.
+
+use super::{Kind, ROW, Setting};
+use crate::config::values;
+
+pub(super) const EXTENSIONS: &[Setting] = &[
+    Setting {
+        key: "tracker.external_ip",
+        value: "yes|no",
+        default: "no",
+        help: "Whether to tell HTTP clients the public address they are seen at",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.external_ip),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.scrape_interval",
+        value: "SECONDS",
+        help: "The least time between the scrapes of an HTTP client",
+        kind: Kind::Number(1, 86_400, |d| &mut d.scrape_interval),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.warning",
+        value: "TEXT",
+        help: "A text for the users of HTTP clients, beside every announce's answer",
+        kind: Kind::Text(values::message, |d| &mut d.warning),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.id",
+        value: "TEXT",
+        help: "What HTTP clients shall send back as trackerid",
+        kind: Kind::Text(values::tracker_id, |d| &mut d.tracker_id),
+        ..ROW
+    },
+];
