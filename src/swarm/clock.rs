@@ -11,8 +11,8 @@
 //!
 //! Two rules keep a past end from ever wrapping round into looking like one to come. A gap, as when
 //! the process was stopped, counts as the longest life so far and a tick: all are gone then, and
-//! how long is of no interest. And within one pass of the sweep the clock goes on by 3072 ticks at most, then
-//! waits. A peer whose life is over is met by two passes in a row at the latest.
+//! how long is of no interest. And within one pass of the sweep the clock goes on by 3072 ticks at
+//! most, then waits. A peer whose life is over is met by two passes in a row at the latest.
 
 use crate::types::Seconds;
 

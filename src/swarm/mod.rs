@@ -169,8 +169,8 @@ impl Shard {
     }
 
     /// Does the part of expiry that is due: a little each second, so that all peers are looked at
-    /// a few times in the life of one, as the last announce has it. One call takes well under a millisecond; after a pause, or
-    /// when very many are to go, it says that there is more.
+    /// a few times in the life of one, as the last announce has it. One call takes well under a
+    /// millisecond; after a pause, or when very many are to go, it says that there is more.
     pub fn sweep(&mut self, now: Seconds) -> Swept {
         let moment = self.clock.read(now);
         let before = self.store.totals;
