@@ -11,7 +11,7 @@ PATIENCE_SECS = 15.0
 # Waiting longer than this is done beside everything else.
 SLOW_SECS = 20.0
 
-_WORDS = re.compile(r"(?:\{[^{}]*\}|\S)+")
+_WORDS = re.compile(r"(?:\{(?:[^{}]|\{[^{}]*\})*\}|\S)+")
 _RANGE = re.compile(r"(\d+)-(\d+)")
 
 
@@ -119,10 +119,12 @@ def _paragraphs(text: str, name: str):
     found: list[tuple[Line, list[Line]]] = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = Line(number, raw.strip())
-        if not line.text or (raw[0].isspace() and line.text.startswith("#")):
+        if not line.text:
             continue
         if not raw[0].isspace():
             found.append((line, []))
+        elif line.text.startswith("#") and not (found and found[-1][0].text.startswith("file ")):
+            continue
         elif not found or found[-1][0].text.startswith("#"):
             raise BadScenario(f"{name}.txt:{number}: nothing stands above this indented line")
         else:
@@ -142,6 +144,8 @@ def _setting(scenario: Scenario, line: Line, block: list[Line]) -> bool:
     elif word == "alone":
         scenario.alone = True
     elif word == "file" and not scenario.steps:
+        if rest in scenario.files or rest == "trackerd.conf":
+            raise ValueError(f"'{rest}' is there already; it can be changed after a first step")
         scenario.files[rest] = [line.text for line in block]
         return True
     else:

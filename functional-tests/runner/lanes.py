@@ -6,7 +6,6 @@ import ipaddress
 import json
 import socket
 import struct
-import time
 import zlib
 
 from grammar import PATIENCE_SECS
@@ -91,6 +90,8 @@ class UdpAnswer:
         """The numbers before the list that every kind ends with."""
         layout = self.HEADS.get(self.action, "!II")
         names = self.NAMES.get(self.action, ("action", "transaction"))
+        if len(self.raw) < struct.calcsize(layout):
+            raise NoAnswer(f"only {len(self.raw)} bytes", self.raw)
         return dict(zip(names, struct.unpack_from(layout, self.raw)))
 
     @property
@@ -213,20 +214,24 @@ class Datagrams:
         self.connection_id = 0
 
     def connect(self) -> None:
-        """Asks for a connection id, and keeps it."""
+        """Asks for a connection id."""
         self.send(struct.pack("!QII", MAGIC, 0, 1))
-        self.connection_id = self.answer().fields().get("connection_id", 0)
+        self.answer()
 
     def send(self, data: bytes) -> None:
         self.socket.send(data)
 
     def answer(self) -> UdpAnswer:
         try:
-            return UdpAnswer(self.socket.recv(65536), self.family)
+            answer = UdpAnswer(self.socket.recv(65536), self.family)
         except socket.timeout:
             raise NoAnswer(f"no datagram within {PATIENCE_SECS:.0f} s") from None
         except ConnectionRefusedError:
             raise NoAnswer("nobody listens there") from None
+        # Of an answer that is cut short no field can be told.
+        if answer.action == 0 and len(answer.raw) >= 16:
+            self.connection_id = answer.fields()["connection_id"]
+        return answer
 
     def expect_silence(self, after: bytes) -> None:
         """Waits for the answer to a question that is asked after those bytes, and of the same
@@ -248,11 +253,6 @@ class Datagrams:
 
     def close(self) -> None:
         self.socket.close()
-
-
-def wait_until(moment: float) -> None:
-    """Until the clock of this process says so."""
-    time.sleep(max(0.0, moment - time.monotonic()))
 
 
 def _unchunked(data: bytes) -> bytes:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Protocol
 
 import expect
-from grammar import Line, Scenario, Step, seconds
+from grammar import SLOW_SECS, Line, Scenario, Step, seconds
 from lanes import (
-    EVENTS, MAGIC, Connection, Datagrams, HttpAnswer, NoAnswer, UdpAnswer, wait_until)
+    EVENTS, MAGIC, Connection, Datagrams, HttpAnswer, NoAnswer, UdpAnswer)
 from strict import NotStrict, read
 from text import BadText, Part, literal, show, show_hex
 
+# How long to wait before the next try: of what is soon to be, and of what takes its time.
 RETRY_SECS = 0.05
+SLOW_RETRY_SECS = 0.5
 PEER_ID = "-FT0001-abcdefghijkl"
 ANNOUNCE_DEFAULTS = {
     "peer_id": PEER_ID, "port": "6881", "uploaded": "0", "downloaded": "0", "left": "1",
@@ -49,11 +51,13 @@ class Server(Protocol):
 class Mismatch(Exception):
     """What went wrong: the step, what was sent, expected and answered."""
 
-    def __init__(self, line: Line, expected: str, actual: str):
+    def __init__(self, line: Line, expected: str, actual: str, is_final: bool = False):
         super().__init__(f"line {line.number}")
         self.line = line
         self.expected = expected
         self.actual = actual
+        # Another try can't mend it.
+        self.is_final = is_final
         self.request = ""
         self.answer = ""
 
@@ -77,6 +81,7 @@ class Stage:
         self._asking: Datagrams | None = None
         self._request = ""
         self._answer = ""
+        self._started = 0.0
         # How many bencoded answers strict readers have accepted.
         self.bencoded = 0
 
@@ -99,21 +104,23 @@ class Stage:
         return [literal(line.replace("\\", "\\\\"), self._resolve).decode() for line in lines]
 
     def _play(self, step: Step) -> None:
-        deadline = time.monotonic() + step.retry_secs
+        self._started = time.monotonic()
+        deadline = self._started + step.retry_secs
+        pause = SLOW_RETRY_SECS if step.retry_secs >= SLOW_SECS else RETRY_SECS
         while True:
             self._request = self._answer = ""
             try:
                 return self._try(step)
             except Mismatch as mismatch:
                 mismatch.request, mismatch.answer = self._request, self._answer
-                if time.monotonic() >= deadline:
+                if mismatch.is_final or time.monotonic() >= deadline:
                     raise
             except NoAnswer as failure:
                 if time.monotonic() >= deadline:
                     mismatch = Mismatch(step.line, "an answer", failure.what)
                     mismatch.request, mismatch.answer = self._request, show(failure.data)
                     raise mismatch from None
-            time.sleep(RETRY_SECS)
+            time.sleep(pause)
 
     def _try(self, step: Step) -> None:
         try:
@@ -160,7 +167,6 @@ class Stage:
     def _ask_http(self, step: Step, lane: Connection) -> None:
         headers = [line.text[5:] for line in step.block if line.text.startswith("with ")]
         wanted = [line for line in step.block if not line.text.startswith("with ")]
-        started = time.monotonic()
         torrents: list[str] = []
         if step.verb in ("announce", "scrape", "get"):
             target, torrents = self._target(step)
@@ -174,7 +180,7 @@ class Stage:
         elif step.verb not in ("open", "answer"):
             raise ValueError(f"http can't {step.verb}")
         if wanted or step.verb in ("announce", "scrape", "get", "answer"):
-            self._hear_http(step, lane, wanted, torrents, started)
+            self._hear_http(step, lane, wanted, torrents)
 
     def _target(self, step: Step) -> tuple[bytes, list[str]]:
         if step.verb == "get":
@@ -207,7 +213,7 @@ class Stage:
             self._named[name] = lane
         return lane
 
-    def _hear_http(self, step, lane, wanted, torrents, started) -> None:
+    def _hear_http(self, step, lane, wanted, torrents) -> None:
         lines = [line for line in wanted if not _is_about_time(line.text)]
         ends = [line for line in lines if line.text in ("closed", "silence")]
         lines = [line for line in lines if line not in ends]
@@ -223,7 +229,7 @@ class Stage:
             except NoAnswer as failure:
                 self._answer = show(failure.data)
                 raise Mismatch(line, line.text, failure.what) from None
-        _check_time(wanted, started)
+        _check_time(wanted, self._started)
 
     def _read_strictly(self, step: Step, answer: HttpAnswer) -> None:
         """Whatever is bencoded has to please strict readers."""
@@ -244,7 +250,6 @@ class Stage:
         self._asking = lane
         packet, torrents = self._packet(step, lane)
         self._request = show_hex(packet)
-        started = time.monotonic()
         lane.send(packet)
         if [line.text for line in step.block] == ["silence"]:
             try:
@@ -259,7 +264,7 @@ class Stage:
             raise Mismatch(step.line, f"transaction {sent}", f"{answer.fields()}")
         self._check([line for line in step.block if not _is_about_time(line.text)],
                     answer, torrents)
-        _check_time(step.block, started)
+        _check_time(step.block, self._started)
 
     def _datagrams(self, step: Step) -> Datagrams:
         source = step.options.get("from", "127.0.0.1")
@@ -268,9 +273,11 @@ class Stage:
         key = name or source
         if key not in known:
             known[key] = Datagrams(source, self._endpoint("udp", source))
-            if step.verb != "send" or "{id}" in step.rest:
-                known[key].connect()
-        return known[key]
+        lane = known[key]
+        asks = step.verb in ("announce", "scrape") and "connection_id=" not in step.rest
+        if lane.connection_id == 0 and (asks or "{id}" in step.rest):
+            lane.connect()
+        return lane
 
     def _packet(self, step: Step, lane: Datagrams) -> tuple[bytes, list[str]]:
         if step.verb == "send":
@@ -281,6 +288,8 @@ class Stage:
         hashes = b"".join(self.torrent(name) for name in torrents)
         action = {"connect": 0, "announce": 1, "scrape": 2}[step.verb]
         connection_id = fields.pop("connection_id", str(lane.connection_id if action else MAGIC))
+        if connection_id in self._named:
+            connection_id = str(self._named[connection_id].connection_id)
         head = struct.pack(
             "!QII", int(connection_id, 0), int(fields.pop("action", str(action)), 0),
             int(fields.pop("transaction", "7"), 0))
@@ -377,9 +386,9 @@ def _check_time(lines: list[Line], started: float) -> None:
     took = time.monotonic() - started
     for line in lines:
         if line.text.startswith("within ") and took > seconds(line.text[7:]):
-            raise Mismatch(line, line.text, f"after {took:.2f} s")
+            raise Mismatch(line, line.text, f"after {took:.2f} s", is_final=True)
         if line.text.startswith("not before ") and took < seconds(line.text[11:]):
-            raise Mismatch(line, line.text, f"after {took:.2f} s")
+            raise Mismatch(line, line.text, f"after {took:.2f} s", is_final=True)
 
 
 def _same(theirs, ours) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import threading
@@ -41,9 +42,13 @@ def holds(line: str, answer, torrents=()) -> bool:
     return True
 
 
+def _escaped(match) -> str:
+    return f"\\x{ord(match[0]):02x}"
+
+
 class Texts(unittest.TestCase):
     def test_escapes_and_placeholders(self):
-        made = text.literal(r"a\r\n\x00\\{repeat 3 xy}{raw A}{u16 258}", resolve)
+        made = text.literal(r"a\r\n\x00\\{repeat 3 x{text y}}{raw A}{u16 258}", resolve)
         self.assertEqual(made, b"a\r\n\0\\xyxyxy" + b"a" * 20 + b"\x01\x02")
 
     def test_hexadecimal(self):
@@ -51,7 +56,7 @@ class Texts(unittest.TestCase):
         self.assertEqual(made, b"\x0a\x0b\xff\xff\xff\xffhi\0\xff\0\xff")
 
     def test_nonsense_is_refused(self):
-        for bad in (r"\q", "{no such}", "{any}"):
+        for bad in (r"\q", "{no such}", "{any}", "{", "a}", "{repeat 2 {"):
             with self.assertRaises(text.BadText):
                 text.literal(bad, resolve)
         with self.assertRaises(text.BadText):
@@ -59,7 +64,7 @@ class Texts(unittest.TestCase):
 
     def test_shown_bytes_are_those_that_are_written(self):
         data = bytes(range(256))
-        self.assertEqual(text.literal(text.show(data).replace("{", r"\x7b"), resolve), data)
+        self.assertEqual(text.literal(re.sub("[{}]", _escaped, text.show(data)), resolve), data)
         self.assertIn("and 8800 bytes more", text.show(b"x" * 10000))
 
 
@@ -177,12 +182,13 @@ class Grammar(unittest.TestCase):
     def test_a_scenario_is_read(self):
         scenario = grammar.parse(
             "# Title\n# goes on.\n\nsetting tracker.interval 60\nworkers 1 2\nalone\n"
-            "file list\n    {hex A}\n\n"
+            "file list\n    # All.\n    {hex A}\n\n"
             "for n in 3-5 eventually within 2.5 s http on c from ::1 announce A port={n}\n"
             "    complete = {n}\n    # A remark.\n", "x")
         self.assertEqual(scenario.title, "Title goes on.")
         self.assertEqual(scenario.settings, ["tracker.interval 60"])
-        self.assertEqual((scenario.workers, scenario.files), ((1, 2), {"list": ["{hex A}"]}))
+        self.assertEqual((scenario.workers, scenario.files), (
+            (1, 2), {"list": ["# All.", "{hex A}"]}))
         self.assertTrue(scenario.alone and scenario.needs_ipv6 and not scenario.is_slow)
         (step,) = scenario.steps
         self.assertEqual((step.values, step.retry_secs), (["3", "4", "5"], 2.5))
@@ -195,6 +201,7 @@ class Grammar(unittest.TestCase):
         for bad in (
             "http get /", "# T\nfly away", "# T\n    status 200", "# T\nalone\n    status 200",
             "# T\nhttp get /\nsetting x 1", "# T\neventually within 2 http get /", "# T\n",
+            "# T\nfile a\nfile a\nhttp get /", "# T\nfile trackerd.conf\nhttp get /",
         ):
             with self.assertRaises(grammar.BadScenario, msg=bad) as caught:
                 grammar.parse(bad, "x")
@@ -316,6 +323,12 @@ class Failing(unittest.TestCase):
         mismatch = self.play("http get /\n    not before 60 s\n", answer)
         self.assertEqual(mismatch.expected, "not before 60 s")
         self.assertIsNone(self.play("http get /\n    within 60 s\n", answer))
+
+    def test_what_comes_true_too_early_fails(self):
+        answers = [HEAD % 1 + digit for digit in (b"1", b"2", b"3")]
+        mismatch = self.play(
+            "eventually http get /\n    body 3\n    not before 60 s\n", *answers)
+        self.assertEqual(mismatch.expected, "not before 60 s")
 
     def test_what_comes_true_later_is_waited_for(self):
         answers = [HEAD % 1 + digit for digit in (b"1", b"2", b"3")]

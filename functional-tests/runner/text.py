@@ -6,7 +6,7 @@ import re
 from typing import Callable, Union
 
 SHOWN_BYTES_MAX = 1200
-_PARTS = re.compile(r"\\x([0-9a-fA-F]{2})|\\(.)|\{([^{}]*)\}", re.DOTALL)
+_PARTS = re.compile(r"\\x([0-9a-fA-F]{2})|\\(.)|\{((?:[^{}]|\{[^{}]*\})*)\}", re.DOTALL)
 _ESCAPES = {"r": b"\r", "n": b"\n", "t": b"\t", "0": b"\0", "\\": b"\\"}
 
 
@@ -75,6 +75,8 @@ def show_hex(data: bytes) -> str:
 
 
 def _plain(text: str, hexadecimal: bool) -> bytes:
+    if "{" in text or "}" in text:
+        raise BadText(f"a brace without its other half: {text}")
     if not hexadecimal:
         return text.encode()
     try:
