@@ -5,6 +5,7 @@ CARGO ?= cargo
 PREFIX ?= /usr/local
 DESTDIR ?=
 RELEASE := target/release/trackerd
+VERSION = $(shell sed -n '/^version/{s/.*"\(.*\)"/\1/p;q}' Cargo.toml)
 SHARE = $(DESTDIR)$(PREFIX)/share
 BASH_COMPLETION = $(SHARE)/bash-completion/completions/trackerd
 ZSH_COMPLETION = $(SHARE)/zsh/site-functions/_trackerd
@@ -14,7 +15,7 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 FEATURES_ROUTER := --no-default-features --features router
 
 .PHONY: help run build router test check fmt clippy unit scenarios clients functional fuzz man \
-	bench install uninstall clean need-cc need-clients
+	package dist openwrt bench install uninstall clean need-cc need-clients
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -28,7 +29,7 @@ build: need-cc ## Build the release binary, with everything in it.
 router: need-cc ## Build the small binary for routers.
 	$(CARGO) build --locked --profile router $(FEATURES_ROUTER)
 
-test: check unit functional ## Install what the tests need, and run them all.
+test: check unit functional openwrt ## Install what the tests need, and run them all.
 
 check: fmt clippy ## Check format and lints.
 
@@ -56,6 +57,21 @@ clients: build need-clients ## Real clients exchange files through the tracker.
 		/usr/bin/python3 functional-tests/clients/run.py --binary $(RELEASE); \
 	else \
 		echo "SKIPPED: the tests with real clients: there is no /usr/bin/python3"; \
+	fi
+
+package: router ## Packages for OpenWrt: make package TARGET=mipsel, into target/package.
+	scripts/openwrt/package.py --target $(TARGET)
+
+dist: ## The sources as one file, for those who build packages from them.
+	mkdir -p target/package
+	git archive --prefix=trackerd-$(VERSION)/ -o target/package/trackerd-$(VERSION).tar.gz HEAD
+
+openwrt: build ## The packages for OpenWrt, and a router's day from installation to stop.
+	@if [ -x /usr/bin/python3 ]; then \
+		/usr/bin/python3 functional-tests/openwrt/packages.py && \
+		/usr/bin/python3 functional-tests/openwrt/walkthrough.py; \
+	else \
+		echo "SKIPPED: the tests of packages: there is no /usr/bin/python3"; \
 	fi
 
 man: need-cc ## Make manual and completions anew, after a change of the settings.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod manual;
+mod openwrt;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
