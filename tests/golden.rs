@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use trackerd::types::{Counts, Event, Family, InfoHash, PeerAddr, Peers};
 use trackerd::wire::answer::{self, Failure, RetryIn};
 use trackerd::wire::http::{self, Head, Response, Status, Version};
-use trackerd::wire::{query, udp};
+use trackerd::wire::{livesync, query, udp};
 
 use wire::{Packet, from_hex};
 
@@ -40,6 +40,7 @@ fn every_kind_is_checked() {
         "announce answer",
         "failure",
         "scrape answer",
+        "livesync packet",
     ];
     for packet in wire::packets() {
         assert!(kinds.contains(&packet.kind.as_str()), "{}", packet.at);
@@ -429,6 +430,59 @@ fn scrape_answers() {
         expected.emit(&mut emitted);
         assert_eq!(emitted == bytes, !one_way, "{}", packet.at);
     });
+}
+
+#[test]
+fn livesync_packets() {
+    check("livesync packet", 12, |packet| {
+        let bytes = packet.bytes.clone();
+        let parsed = livesync::Packet::parse(&bytes);
+        if packet.maybe("malformed").is_some() {
+            assert_eq!(parsed, None, "{}", packet.at);
+            return;
+        }
+        let one_way = packet.maybe("one_way").is_some();
+        let parsed = parsed.unwrap_or_else(|| panic!("{}: malformed", packet.at));
+        let family = match packet.text("family").as_str() {
+            "ipv4" => Family::V4,
+            "ipv6" => Family::V6,
+            other => panic!("{}: {other}", packet.at),
+        };
+        let tracker_id = packet.bytes_of("tracker_id").try_into().unwrap();
+        assert_eq!((parsed.tracker_id, parsed.family), (tracker_id, family));
+        let times = packet.maybe_number("times").unwrap_or(1);
+        let records: Vec<_> = packet.text("records").split(", ").map(record).collect();
+        let records = records.repeat(times);
+        assert!(
+            parsed.records().eq(records.iter().copied()),
+            "{}",
+            packet.at
+        );
+        let mut emitted = Vec::new();
+        livesync::emit_header(tracker_id, family, &mut emitted);
+        let records = records.iter().flatten();
+        records.for_each(|record| record.emit(&mut emitted));
+        assert_eq!(emitted == bytes, !one_way, "{}", packet.at);
+    });
+}
+
+/// `malformed`, or info-hash, peer and flags.
+fn record(text: &str) -> Option<livesync::Record> {
+    let mut words = text.split(' ');
+    let info_hash = words.next().filter(|word| *word != "malformed")?;
+    let peer: SocketAddr = words.next().unwrap().parse().unwrap();
+    let flags: Vec<_> = words.collect();
+    let known = ["seeder", "completed", "stopped", "synced"];
+    assert!(flags.iter().all(|flag| known.contains(flag)), "{text}");
+    let [seeder, completed, stopped, synced] = known.map(|flag| flags.contains(&flag));
+    Some(livesync::Record {
+        info_hash: InfoHash(from_hex(info_hash).try_into().unwrap()),
+        peer: peer.into(),
+        seeder,
+        completed,
+        stopped,
+        synced,
+    })
 }
 
 /// `seeders/leechers/completed`, and `/paused` if there are any.

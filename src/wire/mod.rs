@@ -12,6 +12,7 @@ pub mod bencode;
 pub mod compact;
 mod decimal;
 pub mod http;
+pub mod livesync;
 pub mod place;
 pub mod proxy;
 pub mod query;

@@ -12,7 +12,7 @@ use trackerd::wire::answer;
 use trackerd::wire::bencode::Value;
 use trackerd::wire::http::{HEAD_LEN_MAX, Head, Response, Version, emit_request};
 use trackerd::wire::proxy::Preface;
-use trackerd::wire::{compact, place, query, udp};
+use trackerd::wire::{compact, livesync, place, query, udp};
 
 macro_rules! targets {
     ($($name:ident),* $(,)?) => {
@@ -31,6 +31,7 @@ targets! {
     failure,
     hash_list,
     key_list,
+    livesync_packet,
     proxy_preface,
     request_head,
     response_head,
@@ -63,6 +64,26 @@ pub fn udp_reply(bytes: &[u8]) {
         reply.emit(&mut emitted);
         assert!(bytes.starts_with(&emitted));
         assert_eq!(udp::Reply::parse(&emitted), Some(reply));
+    }
+}
+
+/// What is read from a packet, each record written again, is read the same.
+pub fn livesync_packet(bytes: &[u8]) {
+    let Some(packet) = livesync::Packet::parse(bytes) else {
+        return;
+    };
+    let len = livesync::record_len(packet.family);
+    let rest = bytes.len() - 8;
+    assert!(rest >= len);
+    assert_eq!(packet.records().count(), rest.div_ceil(len));
+    for record in packet.records().flatten() {
+        assert_ne!(record.peer.port(), 0);
+        let mut emitted = Vec::new();
+        livesync::emit_header(packet.tracker_id, record.peer.family(), &mut emitted);
+        record.emit(&mut emitted);
+        let again = livesync::Packet::parse(&emitted).unwrap();
+        assert_eq!(again.tracker_id, packet.tracker_id);
+        assert!(again.records().eq([Some(record)]));
     }
 }
 
