@@ -32,6 +32,10 @@ const _: () = assert!(2 * PASS_TICKS_MAX + LIFE_TICKS_MAX <= STAMP);
 // A gap in which all lives end fits into a pass.
 const _: () = assert!(LIFE_TICKS_MAX < PASS_TICKS_MAX);
 
+/// How often others are told of a peer that goes on announcing: opentracker's ten minutes, and if
+/// peers are forgotten early, a quarter of their life.
+const NEWS_SECS: Seconds = 600;
+
 /// Turns seconds into ticks.
 pub struct Clock {
     tick_secs: Seconds,
@@ -41,6 +45,9 @@ pub struct Clock {
     pass_ticks: u32,
     /// Ticks of the longest life that was told so far.
     longest: u32,
+    /// Ticks in a window of news, and since the present one began.
+    news_ticks: u32,
+    window_ticks: u32,
     moment: Moment,
 }
 
@@ -56,6 +63,8 @@ impl Clock {
             began: now,
             pass_ticks: 0,
             longest: 0,
+            news_ticks: (NEWS_SECS.min(usual_secs / 4) / tick_secs(usual_secs)).max(1),
+            window_ticks: 0,
             moment: Moment(0),
         }
     }
@@ -69,6 +78,7 @@ impl Clock {
                 .min(self.longest + 1)
                 .min(PASS_TICKS_MAX - self.pass_ticks);
             self.pass_ticks += ticks;
+            self.window_ticks = (self.window_ticks + ticks) % self.news_ticks;
             self.moment.0 = (self.moment.0 + ticks) & STAMP;
         }
         self.moment
@@ -84,13 +94,24 @@ impl Clock {
     /// How long ago a peer of this state was heard, give or take a tick, if it could be silent for
     /// `secs` then. It must not be stale.
     pub fn silent_secs(&self, state: u32, secs: Seconds) -> Seconds {
-        let left = state.wrapping_sub(self.moment.0) & STAMP;
-        self.life(secs).saturating_sub(left) * self.tick_secs
+        self.silent_ticks(state, secs) * self.tick_secs
+    }
+
+    /// Whether a peer was last heard before the present window of news began, so that this is the
+    /// first time in it; `state` and `secs` as above. Of a peer that is heard again and again this
+    /// is true once in a window, and of one that has been silent for a window it always is.
+    pub fn is_first_in_window(&self, state: u32, secs: Seconds) -> bool {
+        self.silent_ticks(state, secs) > self.window_ticks
     }
 
     /// The sweep has met every peer and begins again.
     pub fn begin_pass(&mut self) {
         self.pass_ticks = 0;
+    }
+
+    fn silent_ticks(&self, state: u32, secs: Seconds) -> u32 {
+        let left = state.wrapping_sub(self.moment.0) & STAMP;
+        self.life(secs).saturating_sub(left)
     }
 
     fn life(&self, secs: Seconds) -> u32 {
@@ -148,6 +169,40 @@ mod tests {
                 let other = clock.stamp(pause);
                 prop_assert!(!moment.is_stale(other));
             }
+        }
+    }
+
+    #[test]
+    fn one_who_goes_on_announcing_is_news_once_in_a_window() {
+        for (max, every) in [(2700, 30), (2700, 300), (2700, 590), (90, 7), (86_400, 500)] {
+            let mut clock = Clock::new(max, 0);
+            let window = clock.news_ticks * clock.tick_secs;
+            assert!(window <= NEWS_SECS.max(clock.tick_secs) && window <= max / 4);
+            let (mut state, mut told) = (clock.stamp(max), vec![0]);
+            for now in (every..20 * window).step_by(every as usize) {
+                let moment = clock.read(now);
+                if clock.is_first_in_window(state, max) {
+                    told.push(now);
+                }
+                state = clock.stamp(max);
+                if moment.0 % 50 == 0 {
+                    clock.begin_pass();
+                }
+            }
+            let gaps = told.windows(2).map(|two| two[1] - two[0]);
+            assert!(gaps.clone().all(|gap| gap < 2 * window), "{max} {told:?}");
+            assert!(told.len() <= 20 && told.len() >= 19, "{max} {told:?}");
+        }
+    }
+
+    #[test]
+    fn one_who_was_silent_for_ten_minutes_is_news() {
+        for start in (0..700).step_by(7) {
+            let mut clock = Clock::new(2700, 0);
+            clock.read(start);
+            let state = clock.stamp(2700);
+            clock.read(start + NEWS_SECS);
+            assert!(clock.is_first_in_window(state, 2700), "{start}");
         }
     }
 

@@ -99,6 +99,7 @@ pub struct Shard {
     /// What the last announce may be silent for.
     peer_secs: Seconds,
     renewals: [u64; RENEWAL_MINUTES],
+    news: bool,
 }
 
 /// How far the sweep has got.
@@ -138,6 +139,7 @@ impl Shard {
             },
             peer_secs: limits.peer_secs,
             renewals: [0; RENEWAL_MINUTES],
+            news: false,
         }
     }
 
@@ -256,6 +258,13 @@ impl Shard {
         &self.renewals
     }
 
+    /// Whether the last announce told what other trackers of the same swarms should know, as
+    /// opentracker sees it: the peer is new, has just completed or has left; or it goes on, and it
+    /// is the first time in ten minutes, or in the quarter of a peer's life if that is less.
+    pub fn is_news(&self) -> bool {
+        self.news
+    }
+
     fn hear<P: Peer>(
         &mut self,
         now: Seconds,
@@ -268,10 +277,11 @@ impl Shard {
         let store = &mut self.store;
         let known = store.find_tidy(&announce.info_hash, moment, keep);
         if announce.event == Event::Stopped {
-            let Some(known) = known else {
-                return Counts::default();
-            };
-            return store.remove(known, peer, keep);
+            let peers = |store: &Store| store.totals.v4 + store.totals.v6;
+            let before = peers(store);
+            let counts = known.map(|known| store.remove(known, peer, keep));
+            self.news = peers(store) != before;
+            return counts.unwrap_or_default();
         }
         let (known, before) = match known {
             Some(known) => (known, store.put(known, peer, moment)),
@@ -284,8 +294,11 @@ impl Shard {
             let count = &mut self.renewals[minutes.min(RENEWAL_MINUTES - 1)];
             *count = count.wrapping_add(1);
         }
+        let is_first = |state| self.clock.is_first_in_window(state, announce.keep_secs);
+        self.news = before.is_none_or(is_first);
         if peer.state() & COMPLETED > before.unwrap_or(0) & COMPLETED {
             store.count_completed(known);
+            self.news = true;
         }
         if announce.want.numwant > 0 {
             let seeders = peer.state() & (SEEDER | PAUSED) == 0;

@@ -7,6 +7,9 @@ use super::tests::{LIMITS, START, TICK_SECS, listed, sweep_all, walk_all};
 use super::*;
 use crate::types::Family;
 
+/// Ticks of silence after which a peer is news again.
+const NEWS_TICKS: Seconds = 600 / TICK_SECS;
+
 #[derive(Clone, Copy, Debug)]
 struct ModelPeer {
     seeder: bool,
@@ -52,13 +55,17 @@ impl Model {
 
     pub fn announce(&mut self, a: &Announce) {
         let counts = self.shard.announce(self.now, a, &mut self.found);
-        let (now, tick) = (self.now, self.tick());
+        let (now, tick, news) = (self.now, self.tick(), self.shard.is_news());
         let torrent = self.torrents.entry(a.info_hash).or_default();
         let is_small = torrent.peers.len() <= 16;
-        let before = torrent
-            .peers
-            .remove(&a.peer)
-            .filter(|peer| tick <= peer.end);
+        let before = torrent.peers.remove(&a.peer);
+        let live = before.filter(|peer| tick <= peer.end);
+        if a.event == Event::Stopped {
+            // Whether one who is silent for too long has been swept up, nobody knows.
+            assert!(live.is_none() || news, "nobody noticed");
+            assert!(before.is_some() || !news, "nobody has left");
+        }
+        let before = live;
         self.check_memory(
             a.info_hash,
             counts.completed,
@@ -70,6 +77,12 @@ impl Model {
             let known = before.is_some_and(|peer| peer.completed);
             let completes = a.seeder && a.event == Event::Completed;
             torrent.completed += u32::from(completes && !known);
+            // What the shard can know, which is off where the times to live differ.
+            let life = a.keep_secs.div_ceil(TICK_SECS);
+            let silent = before.map_or(life, |peer| life.saturating_sub(peer.end - tick));
+            let fresh = completes && !known;
+            assert!(news || !fresh && silent < NEWS_TICKS, "silent for {silent}");
+            assert!(!news || fresh || silent > 0, "heard just now");
             let peer = ModelPeer {
                 seeder: a.seeder,
                 paused: a.event == Event::Paused && !a.seeder,
