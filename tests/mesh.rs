@@ -275,3 +275,44 @@ fn full_inboxes_refuse_and_recover() {
         mesh.settle();
     }
 }
+
+#[test]
+fn news_are_with_the_owner_and_told_once() {
+    let mut mesh = Mesh::new(4, 1024);
+    for n in 0..40 {
+        mesh.announce(usize::from(n), &announce_of(n), Home::Anywhere);
+    }
+    let news = |mesh: &mut Mesh| {
+        let mut all = Vec::new();
+        for (router, _) in &mut mesh.routers {
+            router.keep_news();
+            let told: Vec<_> = router.news().collect();
+            assert!(told.iter().all(|news| router.owns(&news.info_hash)));
+            all.extend(told);
+        }
+        all.sort_by_key(|announce| announce.info_hash);
+        all
+    };
+    assert!(news(&mut mesh).is_empty(), "nobody wanted to know");
+    let new: Vec<_> = (100..140).map(announce_of).collect();
+    for (n, announce) in new.iter().enumerate() {
+        let home = [Home::Here, Home::Anywhere][n % 2];
+        mesh.announce(n, announce, home);
+        mesh.announce(n + 1, announce, home);
+    }
+    assert_eq!(news(&mut mesh), new);
+    assert!(news(&mut mesh).is_empty(), "told once");
+    // What others told is no news, nor is what they told already.
+    for announce in (200..240).map(announce_of) {
+        for (router, _) in &mut mesh.routers {
+            if router.owns(&announce.info_hash) {
+                router.learn(0, &announce);
+            }
+        }
+        let Answer::Announce(counts, _) = mesh.announce(1, &announce, Home::Here) else {
+            panic!("no answer")
+        };
+        assert_eq!(counts.seeders, 1);
+    }
+    assert!(news(&mut mesh).is_empty());
+}

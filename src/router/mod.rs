@@ -96,6 +96,8 @@ pub struct Router<T, S> {
     found: Peers,
     scraped: Vec<Scraped>,
     spares: Vec<Peers>,
+    /// Announces that told something new, if anybody wants to know.
+    news: Option<Vec<Announce>>,
 }
 
 impl<T: Copy, S> Router<T, S> {
@@ -112,6 +114,7 @@ impl<T: Copy, S> Router<T, S> {
             found: Peers::default(),
             scraped: Vec::new(),
             spares: Vec::new(),
+            news: None,
         }
     }
 
@@ -126,8 +129,9 @@ impl<T: Copy, S> Router<T, S> {
     ) -> Option<Reply<'_>> {
         let owner = self.owners.owner(&announce.info_hash);
         if owner == self.me {
-            let counts = self.shard.announce(now, announce, &mut self.found);
-            return Some(Reply::Announce(counts, &self.found));
+            let found = &mut self.found;
+            let counts = hear(&mut self.shard, &mut self.news, now, announce, found);
+            return Some(Reply::Announce(counts, found));
         }
         let (back, room) = match home {
             Home::Here => (Some(self.me), self.spares.pop().unwrap_or_default()),
@@ -234,6 +238,28 @@ impl<T: Copy, S> Router<T, S> {
         self.mail.flush()
     }
 
+    /// Keeps [`news`](Self::news) from here on.
+    pub fn keep_news(&mut self) {
+        self.news.get_or_insert_default();
+    }
+
+    /// The announces that told other trackers' worth of news ([`Shard::is_news`]) since the last
+    /// call, of this worker's torrents and whoever took them. To be called every turn.
+    pub fn news(&mut self) -> impl Iterator<Item = Announce> {
+        self.news.iter_mut().flat_map(|news| news.drain(..))
+    }
+
+    /// Whether this worker owns the torrent.
+    pub fn owns(&self, info_hash: &InfoHash) -> bool {
+        self.owners.owner(info_hash) == self.me
+    }
+
+    /// Applies what another tracker tells of a torrent that this worker [owns](Self::owns); it is
+    /// news to nobody else.
+    pub fn learn(&mut self, now: Seconds, announce: &Announce) {
+        self.shard.announce(now, announce, &mut self.found);
+    }
+
     /// Lets expired peers go, in bounded steps: see [`Shard::sweep`].
     pub fn sweep(&mut self, now: Seconds) -> Swept {
         self.shard.sweep(now)
@@ -247,7 +273,8 @@ impl<T: Copy, S> Router<T, S> {
                 back: Some(back),
                 room: mut found,
             } => {
-                let counts = self.shard.announce(now, &announce, &mut found);
+                let news = &mut self.news;
+                let counts = hear(&mut self.shard, news, now, &announce, &mut found);
                 self.mail.answer(
                     back,
                     Letter::Announced {
@@ -263,7 +290,8 @@ impl<T: Copy, S> Router<T, S> {
                 back: None,
                 ..
             } => {
-                let counts = self.shard.announce(now, &announce, &mut self.found);
+                let found = &mut self.found;
+                let counts = hear(&mut self.shard, &mut self.news, now, &announce, found);
                 lanes.deliver(ticket, Reply::Announce(counts, &self.found));
             }
             Letter::Announced {
@@ -317,4 +345,21 @@ impl<T: Copy, S> Router<T, S> {
             lanes.deliver_survey(&survey.sheets);
         }
     }
+}
+
+/// Announces to the shard, and keeps what it says if it is news.
+fn hear(
+    shard: &mut Shard,
+    news: &mut Option<Vec<Announce>>,
+    now: Seconds,
+    announce: &Announce,
+    found: &mut Peers,
+) -> Counts {
+    let counts = shard.announce(now, announce, found);
+    if let Some(news) = news
+        && shard.is_news()
+    {
+        news.push(*announce);
+    }
+    counts
 }
