@@ -37,6 +37,7 @@
 //! | [`stats`] | counting | types |
 //! | [`config`] | what the operator said | types, error |
 //! | [`router`] | words → owner shard → words | types, swarm |
+//! | [`cluster`] | live sync with other trackers: a side room, feature `cluster` | types, wire |
 //! | [`net`] | sockets and the loop | all |
 //!
 //! `tests/tidy.rs` executes this table. Further ideas that carry the house: a peer is its 6 or 18
@@ -46,9 +47,12 @@
 //!
 //! # Features
 //!
-//! `router` is the small build; the default is everything, which at present is the same.
+//! `router` is the small build; the default is everything: also `cluster`, live sync. A side room
+//! has a door, its `mod.rs`, which picks the room or a twin that has nothing in it; a setting of
+//! an absent room is refused.
 
 pub mod access;
+pub mod cluster;
 pub mod config;
 pub mod error;
 pub mod net;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may name of the crate, `types` and its own insides aside.
-const IMPORTS: [(&str, &[&str]); 12] = [
+const IMPORTS: [(&str, &[&str]); 13] = [
     ("types", &[]),
     ("error", &[]),
     ("sys", &[]),
@@ -18,10 +18,11 @@ const IMPORTS: [(&str, &[&str]); 12] = [
     ("stats", &[]),
     ("config", &["error"]),
     ("router", &["swarm"]),
+    ("cluster", &["wire"]),
     (
         "net",
         &[
-            "access", "config", "error", "router", "stats", "swarm", "sys", "wire",
+            "access", "cluster", "config", "error", "router", "stats", "swarm", "sys", "wire",
         ],
     ),
     ("main", &["config", "error", "net"]),

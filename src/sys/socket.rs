@@ -1,7 +1,7 @@
 //! Listening sockets that the workers share.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 
 use super::check;
@@ -69,6 +69,25 @@ pub fn udp(addr: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// A UDP socket that hears what is sent to a multicast group on one interface, and sends there.
+///
+/// `interface` is the interface's address; what is sent leaves from it, reaches the networks of
+/// the interface and no further, and doesn't come back to this host. 0.0.0.0 leaves the choice to
+/// the system's routes. Every such socket hears everything, however many there are.
+pub fn multicast(group: SocketAddrV4, interface: Ipv4Addr) -> io::Result<UdpSocket> {
+    let socket = Transport::Udp.socket(group.into())?;
+    socket.set_reuse_address(true)?;
+    // Bound to the group it hears nothing that is sent to our own addresses, and not what others
+    // of this host have joined on other interfaces.
+    socket.bind(&SocketAddr::from(group).into())?;
+    socket.set_multicast_all_v4(false)?;
+    socket.join_multicast_v4(group.ip(), &interface)?;
+    socket.set_multicast_if_v4(&interface)?;
+    socket.set_multicast_ttl_v4(1)?;
+    socket.set_multicast_loop_v4(false)?;
+    Ok(socket.into())
+}
+
 /// Sets the receive buffer of a UDP socket, in bytes; the kernel caps it at `rmem_max`.
 pub fn set_receive_buffer(socket: &impl AsFd, bytes: usize) -> io::Result<()> {
     SockRef::from(socket).set_recv_buffer_size(bytes)
@@ -131,6 +150,38 @@ fn set(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn everybody_in_a_group_hears_it_on_the_interface() {
+        let lo = Ipv4Addr::LOCALHOST;
+        let free = UdpSocket::bind((lo, 0)).unwrap().local_addr().unwrap();
+        let group = SocketAddrV4::new(Ipv4Addr::new(239, 255, 23, 5), free.port());
+        let members = [(); 3].map(|()| multicast(group, lo).unwrap());
+        let stranger = UdpSocket::bind((lo, 0)).unwrap();
+        let mut room = [0; 100];
+        for member in &members {
+            assert!(
+                member.multicast_ttl_v4().unwrap() == 1 && !member.multicast_loop_v4().unwrap()
+            );
+            member.set_nonblocking(false).unwrap();
+            let patience = std::time::Duration::from_secs(20);
+            member.set_read_timeout(Some(patience)).unwrap();
+        }
+        SockRef::from(&stranger).set_multicast_if_v4(&lo).unwrap();
+        // To the port itself, which is not the group.
+        stranger.send_to(b"unicast", free).unwrap();
+        stranger.send_to(b"to all", group).unwrap();
+        // The loopback interface brings everything back.
+        members[0].send_to(b"from one", group).unwrap();
+        let sources = [
+            (&b"to all"[..], stranger.local_addr().unwrap()),
+            (b"from one", SocketAddr::from((lo, group.port()))),
+        ];
+        for (member, (text, source)) in members.iter().flat_map(|m| sources.map(|s| (m, s))) {
+            let (len, from) = member.recv_from(&mut room).unwrap();
+            assert_eq!((&room[..len], from), (text, source));
+        }
+    }
 
     #[test]
     fn workers_share_an_address_and_strangers_are_noticed() {
