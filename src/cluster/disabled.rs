@@ -22,7 +22,12 @@ impl Cluster {
     }
 
     /// Never called.
-    pub fn handle(&self, _: IpAddr, _: &[u8]) -> Result<Empty<Option<Announce>>, Refusal> {
+    pub fn handle(
+        &self,
+        _: IpAddr,
+        _: &[u8],
+        _: Seconds,
+    ) -> Result<Empty<Option<Announce>>, Refusal> {
         match *self {}
     }
 

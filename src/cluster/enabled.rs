@@ -45,8 +45,8 @@ impl Cluster {
         self.nodes = nodes;
     }
 
-    /// Takes a packet; the announces it stands for, which ask for no peers, and `None` for a
-    /// record that makes no sense.
+    /// Takes a packet; the announces it stands for, which ask for no peers and let theirs be silent
+    /// for `keep_secs`, and `None` for a record that makes no sense.
     ///
     /// # Errors
     /// When the packet as a whole is of no use.
@@ -54,6 +54,7 @@ impl Cluster {
         &self,
         from: IpAddr,
         bytes: &'a [u8],
+        keep_secs: Seconds,
     ) -> Result<impl Iterator<Item = Option<Announce>> + use<'a>, Refusal> {
         if !self.nodes.iter().any(|node| node.contains(from)) {
             return Err(Refusal::Stranger);
@@ -62,7 +63,8 @@ impl Cluster {
         if packet.tracker_id == self.tracker_id {
             return Err(Refusal::Own);
         }
-        Ok(packet.records().map(|record| record.as_ref().map(announce)))
+        let announce = move |record: Option<Record>| Some(announce(&record?, keep_secs));
+        Ok(packet.records().map(announce))
     }
 
     /// Notes what the others should know. A packet that is due afterwards has to be taken by
@@ -144,7 +146,7 @@ fn record(news: &Announce) -> Record {
     }
 }
 
-fn announce(record: &Record) -> Announce {
+fn announce(record: &Record, keep_secs: Seconds) -> Announce {
     let event = match (record.stopped, record.completed) {
         (true, _) => Event::Stopped,
         (false, true) => Event::Completed,
@@ -159,6 +161,7 @@ fn announce(record: &Record) -> Announce {
             numwant: 0,
             both: false,
         },
+        keep_secs,
     }
 }
 
@@ -170,6 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     const ID: [u8; 4] = [0xd6, 0xa7, 0x85, 0x40];
+    const KEEP: Seconds = 2700;
     const NODE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 77, 0, 2));
 
     fn nodes() -> Arc<[Net]> {
@@ -198,6 +202,7 @@ mod tests {
                 numwant: 0,
                 both: false,
             },
+            keep_secs: KEEP,
         }
     }
 
@@ -211,7 +216,7 @@ mod tests {
     }
 
     fn heard(engine: &Cluster, bytes: &[u8]) -> Vec<Option<Announce>> {
-        engine.handle(NODE, bytes).unwrap().collect()
+        engine.handle(NODE, bytes, KEEP).unwrap().collect()
     }
 
     #[test]
@@ -297,7 +302,7 @@ mod tests {
         here.handle_timeout(15);
         let packet = taken(&mut here).remove(0);
         let refusal = |engine: &Cluster, from: &str, bytes: &[u8]| {
-            engine.handle(from.parse().unwrap(), bytes).err()
+            engine.handle(from.parse().unwrap(), bytes, KEEP).err()
         };
         assert_eq!(refusal(&there, "10.77.0.200", &packet), None);
         assert_eq!(refusal(&there, "::ffff:10.77.0.200", &packet), None);
@@ -350,7 +355,7 @@ mod tests {
                     let family = heard[0].unwrap().peer.family();
                     let told: Vec<(Seconds, Announce)> = mem::take(&mut waiting[family as usize]);
                     assert!(now <= told[0].0 + DELAY_SECS);
-                    let told = told.iter().map(|(_, news)| Some(announce(&record(news))));
+                    let told = told.iter().map(|(_, news)| Some(announce(&record(news), KEEP)));
                     assert!(told.eq(heard));
                 }
             };
