@@ -185,7 +185,7 @@ mod tests {
                     told.push(now);
                 }
                 state = clock.stamp(max);
-                if moment.0 % 50 == 0 {
+                if moment.0.is_multiple_of(50) {
                     clock.begin_pass();
                 }
             }
