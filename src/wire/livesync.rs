@@ -7,8 +7,8 @@
 //!
 //! Type 0 holds IPv4 peers, 28 bytes each, type 1 IPv6 peers, 40 bytes each, which opentracker
 //! knows since 2024. Flags are 80 for a seeder, 40 if it has just completed, 20 if it has left, 10
-//! if the sender has it from a packet itself. The tracker id is drawn at start and means something to its owner only. The
-//! age is sent as 0 and not read: who is told of has just been heard.
+//! if the sender has it from a packet itself. The tracker id is drawn at start and means something
+//! to its owner only. The age is sent as 0 and not read: who is told of has just been heard.
 
 use std::net::Ipv4Addr;
 
