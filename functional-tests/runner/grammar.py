@@ -11,7 +11,10 @@ PATIENCE_SECS = 15.0
 # Waiting longer than this is done beside everything else.
 SLOW_SECS = 20.0
 
-_WORDS = re.compile(r"(?:\{(?:[^{}]|\{[^{}]*\})*\}|\S)+")
+_BRACES = r"\{(?:[^{}]|\{[^{}]*\})*\}"
+_WORDS = re.compile(rf"(?:{_BRACES}|\S)+")
+_ITEMS = re.compile(rf",((?:{_BRACES}|[^,])*)")
+_FOR = re.compile(rf"for (\w+) in ((?:{_BRACES}|\S)+) (.*)")
 _RANGE = re.compile(r"(\d+)-(\d+)")
 
 
@@ -160,7 +163,7 @@ def _setting(scenario: Scenario, line: Line, block: list[Line]) -> bool:
 def _step(line: Line, block: list[Line]) -> Step:
     step = Step(line, block)
     text = line.text
-    match = re.match(r"for (\w+) in (\S+) (.*)", text)
+    match = _FOR.match(text)
     if match:
         step.name, step.values, text = match[1], _values(match[2]), match[3]
     match = re.match(r"eventually (?:within (\S+ s) )?(.*)", text)
@@ -185,4 +188,4 @@ def _values(text: str) -> list[str]:
     match = _RANGE.fullmatch(text)
     if match:
         return [str(n) for n in range(int(match[1]), int(match[2]) + 1)]
-    return text.split(",")
+    return _ITEMS.findall("," + text)

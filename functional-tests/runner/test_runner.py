@@ -197,6 +197,10 @@ class Grammar(unittest.TestCase):
             "http", "announce", ["A", "port={n}"]))
         self.assertEqual([line.text for line in step.block], ["complete = {n}"])
 
+    def test_lists_may_hold_placeholders(self):
+        scenario = grammar.parse("# T\nfor x in {repeat 2 a,b},{url A},,c http get /{x}\n", "x")
+        self.assertEqual(scenario.steps[0].values, ["{repeat 2 a,b}", "{url A}", "", "c"])
+
     def test_nonsense_is_refused_with_its_place(self):
         for bad in (
             "http get /", "# T\nfly away", "# T\n    status 200", "# T\nalone\n    status 200",
