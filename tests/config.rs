@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 use trackerd::config::settings::settings;
-use trackerd::config::{Command, Config, HashFile, Intervals, Listen, parse};
+use trackerd::config::{Command, Config, HashFile, Intervals, Limits, Listen, Programs, parse};
 use trackerd::error::{Exit, Fatal};
 use trackerd::types::Net;
 
@@ -162,7 +162,10 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --listen.udp.receive_buffer 8192 --tracker.pin_workers yes --access.proxy 10.0.0.1 \
          --access.proxy fd00::/8 --access.proxy_header X-Real-IP --access.proxy_protocol yes \
          --tracker.ip_from_query ::1 --tracker.external_ip yes --tracker.scrape_interval 900 \
-         --tracker.warning beware --tracker.id east-1 --access.keys /keys",
+         --tracker.warning beware --tracker.id east-1 --access.keys /keys \
+         --access.deny 192.0.2.0/24 --access.deny_file /denied \
+         --access.peer_id_allow -TR --access.peer_id_deny -XL --access.agent_allow A/ \
+         --access.agent_deny B/ --access.agent_deny c --access.program_text no",
     );
     let expected = Config {
         listens: vec![Listen {
@@ -199,12 +202,87 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         proxy_header: "X-Real-IP".into(),
         proxy_protocol: true,
         ip_from_query: vec![net("::1", 128)],
+        denied: vec![net("192.0.2.0", 24)],
+        deny_file: Some("/denied".into()),
+        peer_ids: programs(&["-TR"], &["-XL"]),
+        agents: programs(&["A/"], &["B/", "c"]),
+        program_text: Some("no".into()),
+        limits: config_limits(),
         connections_max: 5,
         idle_secs_max: 6,
         request_secs_max: 7,
         log_level: "trace",
     };
     assert_eq!(config, expected);
+}
+
+fn programs(allow: &[&str], deny: &[&str]) -> Programs {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    Programs {
+        allow: texts(allow),
+        deny: texts(deny),
+    }
+}
+
+/// The usual ones.
+fn config_limits() -> Limits {
+    Limits {
+        connects_per_sec: 200,
+        announces_per_sec: 200,
+        scrapes_per_sec: 100,
+        connections_per_sec: 200,
+        burst_secs: 60,
+        sources: 2048,
+        exempt: Vec::new(),
+        strikes: 0,
+        strike_secs: 60,
+        ban_secs: 3600,
+    }
+}
+
+#[test]
+fn every_limit_by_its_name() {
+    let config = config(
+        "--limit.connects_per_sec 1 --limit.announces_per_sec 2 --limit.scrapes_per_sec 3 \
+         --limit.connections_per_sec 0 --limit.burst_secs 5 --limit.sources 16 --limit.strikes 7 \
+         --limit.strike_secs 8 --limit.ban_secs 9 --limit.exempt ::1 --limit.exempt 10.0.0.0/8",
+    );
+    let expected = Limits {
+        connects_per_sec: 1,
+        announces_per_sec: 2,
+        scrapes_per_sec: 3,
+        connections_per_sec: 0,
+        burst_secs: 5,
+        sources: 16,
+        exempt: vec![net("::1", 128), net("10.0.0.0", 8)],
+        strikes: 7,
+        strike_secs: 8,
+        ban_secs: 9,
+    };
+    assert_eq!(config.limits, expected);
+}
+
+#[test]
+fn words_about_programs_are_fit_for_an_answer() {
+    let long = "x".repeat(81);
+    for (key, wrong) in [
+        ("access.peer_id_deny", "-this-is-longer-than-20"),
+        ("access.peer_id_allow", "-\u{fc}"),
+        ("access.agent_deny", "bell\u{7}"),
+        ("access.program_text", long.as_str()),
+    ] {
+        assert_eq!(
+            refusal(&format!("--{key}={wrong}")).exit,
+            Exit::Usage,
+            "{key}"
+        );
+    }
+    let path = file(
+        "words.conf",
+        "access.program_text Use another client, please.\n",
+    );
+    let text = config(&format!("-f {path}")).program_text;
+    assert_eq!(text.as_deref(), Some("Use another client, please."));
 }
 
 #[test]

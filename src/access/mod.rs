@@ -3,23 +3,36 @@
 //! The room promises one answer to every request, from values it was given: no files, no clock,
 //! no locks. When a list changes, a new [`Gate`] is made from it and takes the place of the old
 //! one whole. In doubt the answer is no: a list that could not be read lets nobody in.
+//!
+//! Rules are the same for all workers and remember nothing; what is remembered of those who ask,
+//! in tables of a fixed size, each worker keeps for itself, in its [`Pace`].
 
+mod clients;
 mod cookie;
 mod hashes;
 mod keys;
 mod lines;
 mod nets;
+mod pace;
 mod proxies;
+mod ranges;
 mod siphash;
+mod sources;
+mod strikes;
 
+pub use clients::{Clients, Rule};
 pub use cookie::Cookie;
 pub use hashes::{HashFeed, HashList};
 pub use keys::KeyList;
 pub use lines::BadLines;
 pub use nets::Nets;
+pub use pace::{Deed, Fault, Pace, Paces, Pass};
 pub use proxies::Proxies;
+pub use ranges::{Ranges, neighbourhood};
+pub use sources::SOURCES_MAX;
+pub use strikes::Penalties;
 
-use crate::types::{Event, InfoHash};
+use crate::types::{Event, InfoHash, Seconds};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -49,6 +62,10 @@ pub struct Gate {
     pub proxies: Arc<Proxies>,
     /// Who may say at which address a peer is.
     pub ip_from_query: Arc<Nets>,
+    /// Whom nothing is answered.
+    pub denied: Arc<Ranges>,
+    /// Which programs may announce.
+    pub clients: Arc<Clients>,
 }
 
 /// What the gate says to a request.
@@ -71,6 +88,14 @@ pub enum Reason {
     Banned,
     /// The client may not read the statistics.
     StatsClosed,
+    /// The client's network is on the deny list.
+    Denied,
+    /// The client's program is not allowed.
+    Program,
+    /// The client asks too often.
+    TooFast,
+    /// The client is banned, for that long still.
+    Struck(Seconds),
 }
 
 /// When a refused client may ask again (BEP 31, `retry in`).
@@ -140,6 +165,10 @@ impl Reason {
                 "This tracker is private: its URL must have a key in it that the tracker knows."
             }
             Reason::StatsClosed => "Access to the statistics is not allowed from this address.",
+            Reason::Denied => "Access is not allowed from this address.",
+            Reason::Program => "Your client is not allowed on this tracker.",
+            Reason::TooFast => "Too many requests from this address, slow down.",
+            Reason::Struck(_) => "Too many bad requests from this address, it is banned for now.",
         }
     }
 
@@ -148,6 +177,11 @@ impl Reason {
         match self {
             Reason::NotListed => Retry::Minutes(60),
             Reason::NoKey | Reason::Banned | Reason::StatsClosed => Retry::Never,
+            Reason::Denied | Reason::Program => Retry::Never,
+            Reason::TooFast => Retry::Minutes(1),
+            Reason::Struck(secs) => {
+                Retry::Minutes(u16::try_from(secs.div_ceil(60)).unwrap_or(u16::MAX))
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From what was said to what is meant: defaults, and the relations between settings.
 
 use super::intervals::{Contradiction, Intervals};
+use super::limits::{LimitsSaid, Programs};
 use super::parse::Said;
 use super::settings::{Kind, PORT, Setting};
 use super::values::{self, Place};
@@ -41,6 +42,12 @@ pub struct Draft {
     pub proxy_header: Option<String>,
     pub proxy_protocol: Option<&'static str>,
     pub ip_from_query: Vec<Net>,
+    pub denied: Vec<Net>,
+    pub deny_file: Option<PathBuf>,
+    pub peer_ids: Programs,
+    pub agents: Programs,
+    pub program_text: Option<String>,
+    pub limits: LimitsSaid,
     pub connections_max: Option<u32>,
     pub idle_secs_max: Option<u32>,
     pub request_secs_max: Option<u32>,
@@ -79,6 +86,7 @@ impl Draft {
             Kind::Word(words, slot) => *slot(self) = Some(values::word(text, words)?),
             Kind::Text(check, slot) => *slot(self) = Some(check(text)?.to_owned()),
             Kind::Path(slot) => *slot(self) = Some(text.into()),
+            Kind::Texts(check, slot) => slot(self).push(check(text)?.to_owned()),
             Kind::Net(slot) => slot(self).push(values::net(text)?),
             Kind::Hashes(list) => self.put_hashes(list(text.into()))?,
             Kind::Listen { tcp, udp } => self.put_listen(values::place(text)?, tcp, udp),
@@ -178,6 +186,12 @@ impl Draft {
                 .unwrap_or_else(|| "X-Forwarded-For".into()),
             proxy_protocol: self.proxy_protocol == Some("yes"),
             ip_from_query: self.ip_from_query,
+            denied: self.denied,
+            deny_file: self.deny_file,
+            peer_ids: self.peer_ids,
+            agents: self.agents,
+            program_text: self.program_text,
+            limits: self.limits.finish(),
             connections_max: self.connections_max.unwrap_or(4000) as usize,
             idle_secs_max: self.idle_secs_max.unwrap_or(30),
             request_secs_max: self.request_secs_max.unwrap_or(10),

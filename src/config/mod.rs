@@ -8,6 +8,7 @@
 mod draft;
 mod help;
 mod intervals;
+mod limits;
 mod parse;
 pub mod settings;
 mod suggest;
@@ -15,6 +16,7 @@ mod values;
 
 pub use help::help;
 pub use intervals::Intervals;
+pub use limits::{Limits, Programs};
 
 use crate::error::Fatal;
 use crate::types::{Net, Seconds};
@@ -90,6 +92,18 @@ pub struct Config {
     pub proxy_protocol: bool,
     /// Whose `ip` in an announce counts.
     pub ip_from_query: Vec<Net>,
+    /// Who is answered nothing.
+    pub denied: Vec<Net>,
+    /// A file of more of them.
+    pub deny_file: Option<PathBuf>,
+    /// Which programs may announce, by the beginning of their peer id.
+    pub peer_ids: Programs,
+    /// The same by the beginning of their User-Agent, where there is one.
+    pub agents: Programs,
+    /// What others are told; fit for an answer over UDP.
+    pub program_text: Option<String>,
+    /// What one source is granted.
+    pub limits: Limits,
     /// The most TCP connections at a time, all workers together.
     pub connections_max: usize,
     /// How long a connection may wait for its next request.

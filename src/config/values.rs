@@ -95,6 +95,34 @@ pub fn net(text: &str) -> Result<Net, String> {
     Net::new(ip, bits as u8).ok_or_else(|| format!("`{text}` is no network"))
 }
 
+/// The beginning of a peer id.
+pub fn peer_id(text: &str) -> Result<&str, String> {
+    match printable(text, "the beginning of a peer id")? {
+        text if text.len() <= 20 => Ok(text),
+        text => Err(format!("`{text}` is longer than the 20 bytes of a peer id")),
+    }
+}
+
+/// The beginning of a User-Agent.
+pub fn agent(text: &str) -> Result<&str, String> {
+    sentence(text, 200)
+}
+
+/// What somebody is told who is refused; over UDP it has to be shorter than a request.
+pub fn refusal(text: &str) -> Result<&str, String> {
+    sentence(text, 80)
+}
+
+fn sentence(text: &str, len_max: usize) -> Result<&str, String> {
+    let is_fit = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    match text.bytes().all(is_fit) && text.len() <= len_max {
+        true => Ok(text),
+        false => Err(format!(
+            "`{text}` will not do: only printable ASCII does, {len_max} characters at most"
+        )),
+    }
+}
+
 /// The name of a user.
 pub fn name(text: &str) -> Result<&str, String> {
     printable(text, "a user's name")

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use crate::access::{Cookie, Gate};
+use crate::access::{Cookie, Gate, Pace};
 use crate::config::Intervals;
 use crate::net::rules::Rules;
 use crate::stats::{Count, Counters, NUMWANTS, Tally};
@@ -54,7 +54,7 @@ pub struct Promise {
 const WATCH_SECS: Seconds = 60;
 
 /// What the operator can do something about.
-const WATCHED: [(Count, &str); 3] = [
+const WATCHED: [(Count, &str); 5] = [
     (
         Count::TcpRefused,
         "connections turned away: see http.connections_max",
@@ -64,6 +64,11 @@ const WATCHED: [(Count, &str); 3] = [
         Count::Busy,
         "requests dropped since another worker was too busy",
     ),
+    (
+        Count::TooFast,
+        "requests turned away of sources that ask too often: see limit.*",
+    ),
+    (Count::Bans, "bans of sources: see limit.strikes"),
 ];
 
 /// One worker's view of the rules, and its tally.
@@ -74,6 +79,8 @@ pub struct Desk {
     pub terms: Terms,
     /// Who may ask for what.
     pub gate: Gate,
+    /// Who asks how often.
+    pub pace: Pace,
     /// Connection ids.
     pub cookie: Cookie,
     /// What happened so far.
@@ -90,12 +97,13 @@ pub struct Desk {
 
 impl Desk {
     /// A desk of tracker `tracker_id`; `random` seeds the jitter of the intervals.
-    pub fn new(rules: Rules, cookie: Cookie, tracker_id: u32, random: u32) -> Desk {
+    pub fn new(rules: Rules, pace: Pace, cookie: Cookie, tracker_id: u32, random: u32) -> Desk {
         let counters = Counters::default();
-        Desk {
+        let mut desk = Desk {
             now: 0,
             terms: rules.terms,
             gate: rules.gate,
+            pace,
             cookie,
             counters,
             numwants: Tally::default(),
@@ -103,7 +111,16 @@ impl Desk {
             random: random | 1,
             watched: 0,
             seen: [0; WATCHED.len()],
-        }
+        };
+        desk.pace.keep_to(rules.paces);
+        desk
+    }
+
+    /// Goes by other rules from now on.
+    pub fn obey(&mut self, rules: Rules) {
+        self.terms = rules.terms;
+        self.gate = rules.gate;
+        self.pace.keep_to(rules.paces);
     }
 
     /// Once a second: says once a minute what went wrong for want of room, and how often. Strangers
@@ -173,7 +190,7 @@ mod tests {
             keep_secs_max: Seconds::MAX,
         };
         let rules = Rules::new(&config, grants, Occasion::Start).unwrap();
-        Desk::new(rules, Cookie::new([7; 16]), 1, random)
+        Desk::new(rules, Pace::new([1; 3]), Cookie::new([7; 16]), 1, random)
     }
 
     fn hear(shard: &mut Shard, now: Seconds, port: u16, keep_secs: Seconds) -> u32 {

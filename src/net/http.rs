@@ -1,9 +1,11 @@
 //! What an HTTP request means here, and the words of every answer.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use crate::access::{Retry, Verdict};
+use crate::access::{Reason, Retry, Verdict};
 use crate::net::desk::Desk;
+use crate::net::door::Visit;
 use crate::net::{Office, Ticket};
 use crate::router::Home;
 use crate::stats::modes::{self, Mode, NoMode};
@@ -201,13 +203,16 @@ impl Http {
             }
         };
         desk.counters.count(pending.asker, Count::HttpAnnounce);
-        let verdict = match key(asked, desk) {
-            Verdict::Allow => desk.gate.announce(&said.info_hash, said.event),
-            refused => refused,
-        };
+        let verdict = desk.admit_announce(&Visit {
+            source: asked.from,
+            key: key(asked, desk),
+            info_hash: &said.info_hash,
+            event: said.event,
+            peer_id: said.peer_id.as_ref(),
+            headers: Some(&asked.head.headers),
+        });
         if let Verdict::Refuse(reason) = verdict {
-            desk.counters.count(pending.asker, Count::HttpDenied);
-            return self.refuse(reason.text(), reason.retry(), &pending, desk, out);
+            return self.turn_away(reason, &pending, desk, out);
         }
         let ip = desk.gate.peer(asked.from, said.ip);
         pending.asker = Family::of(ip);
@@ -257,9 +262,8 @@ impl Http {
             return self.refuse(reason, Retry::Never, &pending, desk, out);
         }
         desk.counters.count(pending.asker, Count::HttpScrape);
-        if let Verdict::Refuse(reason) = key(asked, desk) {
-            desk.counters.count(pending.asker, Count::HttpDenied);
-            return self.refuse(reason.text(), reason.retry(), &pending, desk, out);
+        if let Verdict::Refuse(reason) = desk.admit_scrape(asked.from, key(asked, desk)) {
+            return self.turn_away(reason, &pending, desk, out);
         }
         pending.question = Question::Scrape;
         let hashes = self.hashes.iter().copied();
@@ -267,6 +271,19 @@ impl Http {
             Some(reply) => Outcome::Answered(self.finish(&pending, reply, desk, out)),
             None => Outcome::Waits(pending),
         }
+    }
+
+    /// Turns somebody away at the door.
+    fn turn_away(
+        &mut self,
+        reason: Reason,
+        pending: &Pending,
+        desk: &mut Desk,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        desk.counters.count(pending.asker, Count::HttpDenied);
+        let clients = Arc::clone(&desk.gate.clients);
+        self.refuse(clients.words(reason), reason.retry(), pending, desk, out)
     }
 
     /// Refuses in the tracker protocol's way: HTTP went well, so clients look at the body. They

@@ -9,10 +9,12 @@ mod bind;
 mod conn;
 mod control;
 mod desk;
+mod door;
 mod fifo;
 mod http;
 mod reload;
 mod rules;
+mod strangers;
 mod tcp;
 mod udp;
 mod worker;
@@ -24,7 +26,7 @@ use std::thread::{self, JoinHandle};
 
 use mio::{Poll, Waker};
 
-use crate::access::Cookie;
+use crate::access::{Cookie, Pace};
 use crate::config::Config;
 use crate::error::{Exit, Fatal};
 use crate::router::{self, LETTERS_MAX, Letter, Mail, Owners, Wake};
@@ -163,7 +165,9 @@ impl Assembly {
             let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
             let shard = Shard::new(seed, self.limits, shared.clock.read());
             let router = Router::new(me, self.owners, shard, mail);
-            let desk = Desk::new(shared.rules(), cookie.clone(), tracker_id, random()?);
+            let secret = [clock::entropy()?, clock::entropy()?, clock::entropy()?];
+            let pace = Pace::new(secret.map(u64::from_ne_bytes));
+            let desk = Desk::new(shared.rules(), pace, cookie.clone(), tracker_id, random()?);
             workers.push(Worker::new(
                 poll,
                 sockets,

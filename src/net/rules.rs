@@ -4,15 +4,16 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::access::{BadLines, Gate, HashList, KeyList, Nets, Proxies, Torrents};
+use crate::access::{BadLines, Gate, HashList, KeyList, Nets, Paces, Proxies, Torrents};
 use crate::config::{Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
+use crate::net::strangers;
 use crate::sys::{clock, file};
-use crate::types::Seconds;
+use crate::types::{Net, Seconds};
 
 /// The largest list that is read: some six million info-hashes.
-const LIST_BYTES_MAX: usize = 256 << 20;
+pub const LIST_BYTES_MAX: usize = 256 << 20;
 
 /// The largest file of keys that is read: a million of the longest.
 const KEYS_BYTES_MAX: usize = (KeyList::LEN_MAX + 1) << 20;
@@ -28,6 +29,8 @@ pub struct Rules {
     pub terms: Terms,
     /// Who may ask for what.
     pub gate: Gate,
+    /// How often.
+    pub paces: Paces,
 }
 
 /// What the start has settled.
@@ -62,6 +65,7 @@ impl Rules {
         Ok(Rules {
             gate: gate(config, occasion)?,
             terms: terms(config, grants),
+            paces: strangers::paces(config),
         })
     }
 }
@@ -103,6 +107,8 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
             preface: config.proxy_protocol,
         }),
         ip_from_query: Arc::new(config.ip_from_query.iter().copied().collect()),
+        denied: Arc::new(strangers::denied(config, occasion)?),
+        clients: Arc::new(strangers::clients(config)),
     })
 }
 
@@ -131,7 +137,7 @@ fn keys(config: &Config, occasion: Occasion) -> Result<Option<Arc<KeyList>>, Fat
 }
 
 /// A file of one thing a line.
-trait List {
+pub trait List {
     /// One of what it holds, and several.
     const NAMES: [&str; 2];
     /// How many there are.
@@ -140,6 +146,13 @@ trait List {
 
 impl List for HashList {
     const NAMES: [&str; 2] = ["info-hash", "info-hashes"];
+    fn len(&self) -> usize {
+        self.len()
+    }
+}
+
+impl List for Vec<Net> {
+    const NAMES: [&str; 2] = ["network", "networks"];
     fn len(&self) -> usize {
         self.len()
     }
@@ -154,7 +167,7 @@ impl List for KeyList {
 
 /// A file in which nothing can be understood is no list. One of no bytes at a reload is taken, as
 /// by opentracker, for one that is just being written.
-fn read_list<L: List>(
+pub fn read_list<L: List>(
     path: &Path,
     bytes_max: usize,
     occasion: Occasion,

@@ -213,6 +213,9 @@ impl Tcp {
             match listener.accept() {
                 Ok((stream, from)) => {
                     office.desk.counters.count(*family, Count::TcpAccept);
+                    if !office.desk.welcomes(from.ip()) {
+                        continue;
+                    }
                     let prefaced = office.desk.gate.proxies.expect_preface(from.ip());
                     let conn = Conn::new(stream, from, prefaced, office.desk.now);
                     self.welcome(conn, office);

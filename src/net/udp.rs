@@ -6,8 +6,9 @@ use std::mem;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 
-use crate::access::Verdict;
+use crate::access::{Reason, Verdict};
 use crate::net::desk::Desk;
+use crate::net::door::Visit;
 use crate::net::{Office, Router, Ticket};
 use crate::router::Home;
 use crate::stats::Count;
@@ -175,7 +176,7 @@ fn answer(
     outbox: &mut Outbox,
     office: &mut Office<'_>,
 ) {
-    let Office { router, desk } = office;
+    let Office { desk, .. } = office;
     let ip = source.addr.ip();
     let family = Family::of(ip);
     let to = |transaction| Return {
@@ -186,6 +187,7 @@ fn answer(
     };
     match Request::parse(bytes) {
         None => desk.counters.count(family, Count::UdpMalformed),
+        Some(Request::Connect { .. }) if !desk.answers_connect(ip) => {}
         Some(Request::Connect { transaction }) => {
             desk.counters.count(family, Count::UdpConnect);
             let connection = desk.cookie.issue(desk.now, ip);
@@ -204,17 +206,7 @@ fn answer(
         Some(Request::Scrape(scrape)) => {
             let to = to(scrape.transaction);
             if is_proven(&to, scrape.connection, bytes.len(), outbox, desk) {
-                desk.counters.count(family, Count::UdpScrape);
-                // BEP 41 gives scrapes no room for a key.
-                if let Verdict::Refuse(reason) = desk.gate.key(None) {
-                    desk.counters.count(family, Count::UdpFailure);
-                    refuse(&to, reason.text().as_bytes(), outbox);
-                    return;
-                }
-                let reply = router.scrape(desk.now, scrape.hashes(), Ticket::Udp(to));
-                if let Some(reply) = reply {
-                    emit(&to, reply, outbox, desk);
-                }
+                scrape_at(to, &scrape, outbox, office);
             }
         }
     }
@@ -234,6 +226,9 @@ fn is_proven(
         return true;
     }
     desk.counters.count(Family::of(ip), Count::UdpMismatch);
+    if !desk.answers_mismatch(ip) {
+        return false;
+    }
     let reply = refuse(to, b"Connection ID mismatch.", outbox);
     if reply.len() > request_len {
         reply.clear();
@@ -252,18 +247,20 @@ fn announce_at(
     let peer = PeerAddr::new(ip, announce.port);
     let family = peer.family();
     desk.counters.count(family, Count::UdpAnnounce);
-    let verdict = match key(announce, desk) {
-        Verdict::Allow => desk.gate.announce(&announce.info_hash, announce.event),
-        refused => refused,
-    };
-    let refusal = match verdict {
-        Verdict::Refuse(reason) => Some(reason.text()),
-        Verdict::Allow if announce.port == 0 => Some("port must not be 0"),
-        Verdict::Allow => None,
-    };
-    if let Some(text) = refusal {
+    let verdict = desk.admit_announce(&Visit {
+        source: ip,
+        key: key(announce, desk),
+        info_hash: &announce.info_hash,
+        event: announce.event,
+        peer_id: Some(&announce.peer_id),
+        headers: None,
+    });
+    if let Verdict::Refuse(reason) = verdict {
+        return turn_away(&to, reason, outbox, desk);
+    }
+    if announce.port == 0 {
         desk.counters.count(family, Count::UdpFailure);
-        refuse(&to, text.as_bytes(), outbox);
+        refuse(&to, b"port must not be 0", outbox);
         return;
     }
     // Who doesn't say how many gets as many as fit, as opentracker does.
@@ -286,6 +283,30 @@ fn announce_at(
     match router.announce(desk.now, &announce, ticket, Home::Anywhere) {
         Some(reply) => emit(&to, reply, outbox, desk),
         None => desk.counters.count(family, Count::UdpLetter),
+    }
+}
+
+fn scrape_at(to: Return, scrape: &wire::Scrape<'_>, outbox: &mut Outbox, office: &mut Office<'_>) {
+    let Office { router, desk } = office;
+    let ip = to.source.addr.ip();
+    desk.counters.count(Family::of(ip), Count::UdpScrape);
+    // BEP 41 gives scrapes no room for a key.
+    let key = desk.gate.key(None);
+    if let Verdict::Refuse(reason) = desk.admit_scrape(ip, key) {
+        return turn_away(&to, reason, outbox, desk);
+    }
+    if let Some(reply) = router.scrape(desk.now, scrape.hashes(), Ticket::Udp(to)) {
+        emit(&to, reply, outbox, desk);
+    }
+}
+
+/// Refuses, or says nothing to those who ask too often: silence costs nothing, and has them wait
+/// longer from try to try.
+fn turn_away(to: &Return, reason: Reason, outbox: &mut Outbox, desk: &mut Desk) {
+    if !matches!(reason, Reason::TooFast | Reason::Struck(_)) {
+        let family = Family::of(to.source.addr.ip());
+        desk.counters.count(family, Count::UdpFailure);
+        refuse(to, desk.gate.clients.words(reason).as_bytes(), outbox);
     }
 }
 

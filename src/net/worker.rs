@@ -11,7 +11,6 @@ use mio::{Events, Poll, Token};
 
 use crate::net::bind::Sockets;
 use crate::net::desk::Desk;
-use crate::net::rules::Rules;
 use crate::net::tcp::Tcp;
 use crate::net::udp::Udp;
 use crate::net::{Office, Router, Shared, Ticket};
@@ -120,9 +119,8 @@ impl Worker {
         let Worker { router, lanes, .. } = self;
         let now = self.clock.read();
         lanes.desk.now = now;
-        if let Some(Rules { terms, gate }) = self.shared.refresh(&mut self.rules) {
-            lanes.desk.terms = terms;
-            lanes.desk.gate = gate;
+        if let Some(rules) = self.shared.refresh(&mut self.rules) {
+            lanes.desk.obey(rules);
         }
         lanes.go_on(router);
         for event in events {

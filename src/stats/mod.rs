@@ -21,8 +21,7 @@ pub enum Count {
     HttpAnnounce,
     /// HTTP scrapes that could be understood.
     HttpScrape,
-    /// HTTP announces and scrapes denied for their key, or by the access list, with a failure
-    /// reason.
+    /// HTTP announces and scrapes that were turned away, with a failure reason.
     HttpDenied,
     /// Requests that were led elsewhere: 302.
     HttpRedirect,
@@ -61,10 +60,22 @@ pub enum Count {
     UdpSendDropped,
     /// Requests dropped because another worker's inbox was full.
     Busy,
+    /// Requests and connections from networks of the deny list.
+    Denied,
+    /// Requests and connections of sources that ask too often.
+    TooFast,
+    /// Requests of sources under a ban.
+    Banned,
+    /// Bans that began.
+    Bans,
+    /// Wrong connection ids about which nobody was told.
+    UdpMuted,
+    /// Announces of programs that are not allowed.
+    Program,
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 23] = [
+pub const COUNTS: [(Count, &str); 29] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -88,6 +99,12 @@ pub const COUNTS: [(Count, &str); 23] = [
     (Count::UdpSent, "udp sent"),
     (Count::UdpSendDropped, "udp unsent"),
     (Count::Busy, "busy"),
+    (Count::Denied, "denied networks"),
+    (Count::TooFast, "too fast"),
+    (Count::Banned, "banned"),
+    (Count::Bans, "bans"),
+    (Count::UdpMuted, "udp muted"),
+    (Count::Program, "programs refused"),
 ];
 
 /// The counters of one worker, or the sum of several.

@@ -1,6 +1,7 @@
 //! Networks, as configured.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 /// A network: an address and how many of its leading bits count.
 ///
@@ -39,6 +40,11 @@ impl Net {
     pub fn contains(&self, ip: IpAddr) -> bool {
         mapped(ip) & self.mask == self.prefix
     }
+
+    /// The first and the last address, as numbers; those of IPv4 as IPv4-mapped ones.
+    pub fn ends(&self) -> (u128, u128) {
+        (self.prefix, self.prefix | !self.mask)
+    }
 }
 
 /// Whether an address is one that anybody on the internet may have, by the registries of special
@@ -73,6 +79,28 @@ fn is_global6(ip: Ipv6Addr) -> bool {
         [..=0x1fff | 0x4000.., ..] | [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..]
     )
 }
+/// `IP` or `IP/BITS`; the address may be in brackets if it is alone, an IPv4-mapped one is IPv4.
+impl FromStr for Net {
+    type Err = NotANet;
+
+    fn from_str(text: &str) -> Result<Net, NotANet> {
+        let Some((ip, bits)) = text.split_once('/') else {
+            let bare = text
+                .strip_prefix('[')
+                .and_then(|text| text.strip_suffix(']'));
+            let ip: IpAddr = bare.unwrap_or(text).parse().map_err(|_| NotANet)?;
+            return Ok(Net::host(ip));
+        };
+        let ip: IpAddr = ip.parse().map_err(|_| NotANet)?;
+        let digits = bits.bytes().all(|byte| byte.is_ascii_digit());
+        let bits = bits.parse().ok().filter(|_| digits).ok_or(NotANet)?;
+        Net::new(ip, bits).ok_or(NotANet)
+    }
+}
+
+/// A text is neither an address nor a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotANet;
 
 fn mapped(ip: IpAddr) -> u128 {
     match ip {

@@ -10,6 +10,7 @@ mod extensions;
 mod floods;
 mod http;
 mod http_limits;
+mod limits;
 mod lists;
 mod private;
 mod proxy;

@@ -6,6 +6,7 @@ mod addresses;
 mod announces;
 mod extensions;
 mod http;
+mod limits;
 mod process;
 
 use super::HashFile;
@@ -92,6 +93,11 @@ pub(super) enum Kind {
     Path(fn(&mut Draft) -> &mut Option<PathBuf>),
     /// A file of info-hashes.
     Hashes(fn(PathBuf) -> HashFile),
+    /// Text that a check lets pass, one more.
+    Texts(
+        fn(&str) -> Result<&str, String>,
+        fn(&mut Draft) -> &mut Vec<String>,
+    ),
     /// A network, one more.
     Net(fn(&mut Draft) -> &mut Vec<Net>),
     /// An address to listen on, one more: for TCP, for UDP.
@@ -186,6 +192,10 @@ pub static SECTIONS: &[Section] = &[
     Section {
         title: "Access",
         settings: access::ACCESS,
+    },
+    Section {
+        title: "Limits",
+        settings: limits::LIMITS,
     },
     Section {
         title: "HTTP",
