@@ -52,6 +52,23 @@ _trackerd() {
         --access.proxy_header
         --access.proxy_protocol
         --tracker.ip_from_query
+        --limit.announces_per_sec
+        --limit.scrapes_per_sec
+        --limit.connects_per_sec
+        --limit.connections_per_sec
+        --limit.burst_secs
+        --limit.exempt
+        --limit.sources
+        --limit.strikes
+        --limit.strike_secs
+        --limit.ban_secs
+        --access.deny
+        --access.deny_file
+        --access.peer_id_allow
+        --access.peer_id_deny
+        --access.agent_allow
+        --access.agent_deny
+        --access.program_text
         -r
         --tracker.redirect_url
         --http.connections_max
@@ -162,6 +179,57 @@ _trackerd() {
         mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
         ;;
     --tracker.ip_from_query)
+        :
+        ;;
+    --limit.announces_per_sec)
+        :
+        ;;
+    --limit.scrapes_per_sec)
+        :
+        ;;
+    --limit.connects_per_sec)
+        :
+        ;;
+    --limit.connections_per_sec)
+        :
+        ;;
+    --limit.burst_secs)
+        :
+        ;;
+    --limit.exempt)
+        :
+        ;;
+    --limit.sources)
+        :
+        ;;
+    --limit.strikes)
+        :
+        ;;
+    --limit.strike_secs)
+        :
+        ;;
+    --limit.ban_secs)
+        :
+        ;;
+    --access.deny)
+        :
+        ;;
+    --access.deny_file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --access.peer_id_allow)
+        :
+        ;;
+    --access.peer_id_deny)
+        :
+        ;;
+    --access.agent_allow)
+        :
+        ;;
+    --access.agent_deny)
+        :
+        ;;
+    --access.program_text)
         :
         ;;
     -r | --tracker.redirect_url)

@@ -4,7 +4,7 @@
 //! with its `[[bin]]` in `Cargo.toml`. `cargo test --test fuzz` runs all of them on seeded
 //! inputs and checks that the list, the files and the manifest agree.
 
-use trackerd::access::{HashList, KeyList};
+use trackerd::access::{HashList, KeyList, Ranges};
 use trackerd::config::{self, Command};
 use trackerd::error::Exit;
 use trackerd::types::{Family, InfoHash, Peers};
@@ -32,6 +32,7 @@ targets! {
     hash_list,
     key_list,
     livesync_packet,
+    net_list,
     proxy_preface,
     request_head,
     response_head,
@@ -294,6 +295,17 @@ fn cut(bytes: &[u8]) -> usize {
 /// Enough of a parsed head to compare heads of buffers of different lengths.
 fn target_of(parsed: Option<(Head<'_>, usize)>) -> Option<(Vec<u8>, usize)> {
     parsed.map(|(head, consumed)| (head.target.to_vec(), consumed))
+}
+
+/// A list of networks holds the ends of each of them.
+pub fn net_list(bytes: &[u8]) {
+    let (nets, bad) = Ranges::parse(bytes);
+    assert!(nets.len() + bad.total <= bytes.split(|b| *b == b'\n').count());
+    let ranges = Ranges::from_iter(nets.iter().copied());
+    assert_eq!(ranges.is_empty(), nets.is_empty());
+    for end in nets.iter().flat_map(|net| <[u128; 2]>::from(net.ends())) {
+        assert!(ranges.contains(std::net::Ipv6Addr::from_bits(end).into()));
+    }
 }
 
 /// A list holds what its lines begin with, and reports the lines it can't use.
