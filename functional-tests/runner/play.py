@@ -73,8 +73,11 @@ class Shared:
             return self._running.stop()
 
     def kill(self) -> None:
-        if self._running:
-            self._running.kill()
+        """Ends it without ado, and for good."""
+        with self._lock:
+            self._refused = self._refused or Refused("all was ended", [])
+            if self._running:
+                self._running.kill()
 
 
 class Programme:
@@ -102,8 +105,6 @@ class Programme:
             self._prepare(root)
             self._play_all(jobs)
         finally:
-            for shared in self._shared.values():
-                shared.kill()
             shutil.rmtree(root, ignore_errors=True)
         return self._sum_up(time.monotonic() - started)
 
@@ -120,12 +121,19 @@ class Programme:
         # Runs of one tracker together, so that not all trackers run at once.
         order = {key: number for number, key in enumerate(self._shared)}
         quick.sort(key=lambda run: order[run.tracker])
-        with ThreadPoolExecutor(min(max(len(slow), 1), SLOW_THREADS_MAX)) as beside:
-            for run in slow:
-                beside.submit(self._play, run)
-            with ThreadPoolExecutor(jobs) as pool:
-                for run in quick:
-                    pool.submit(self._play, run)
+        beside = ThreadPoolExecutor(min(max(len(slow), 1), SLOW_THREADS_MAX))
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            futures = [beside.submit(self._play, run) for run in slow]
+            futures += [pool.submit(self._play, run) for run in quick]
+            for future in futures:
+                future.result()
+        finally:
+            # Of use when the user has had enough: without trackers no scenario lasts.
+            for shared in self._shared.values():
+                shared.kill()
+            for executor in (beside, pool):
+                executor.shutdown(cancel_futures=True)
 
     def _play(self, run: Run) -> None:
         shared = self._shared[run.tracker]
