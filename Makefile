@@ -15,7 +15,8 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 FEATURES_ROUTER := --no-default-features --features router
 
 .PHONY: help run build router test check fmt clippy unit scenarios clients functional fuzz man \
-	package dist openwrt bench install uninstall clean need-cc need-clients
+	package dist openwrt bench test-cross size cross install uninstall clean need-cc \
+	need-clients need-cross
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,8 +27,12 @@ run: build ## Build and start a tracker on port 6969, with embedded defaults.
 build: need-cc ## Build the release binary, with everything in it.
 	$(CARGO) build --locked --release
 
-router: need-cc ## Build the small binary for routers.
+router: need-cc ## Build the small binary, for here or TARGET=mipsel (scripts/cross lists them).
+ifdef TARGET
+	scripts/cross build $(TARGET)
+else
 	$(CARGO) build --locked --profile router $(FEATURES_ROUTER)
+endif
 
 test: check unit functional openwrt ## Install what the tests need, and run them all.
 
@@ -82,6 +87,19 @@ fuzz: need-cc ## Every fuzz target on seeded inputs.
 
 functional: scenarios clients ## The tests of the real binary from outside.
 
+cross: need-cross ## The tests of one other processor: big endian, 32 bits, without an FPU.
+	@if command -v python3 >/dev/null; then \
+		scripts/cross test --or-skip mips; \
+	else \
+		echo "SKIPPED: test of the cross builds: there is no python3"; \
+	fi
+
+test-cross: need-cross ## The same on mipsel, mips, armv7 and aarch64.
+	scripts/cross test $(TARGET)
+
+size: need-cross ## Build for all processors, and compare the sizes with scripts/sizes.
+	scripts/cross size $(TARGET)
+
 bench: build ## Measure against null responders and other trackers.
 	scripts/bench/run
 
@@ -108,3 +126,6 @@ need-cc:
 
 need-clients:
 	@sh functional-tests/clients/install.sh
+
+need-cross: need-cc
+	@python3 -m pip --version >/dev/null 2>&1 || sh scripts/install-packages python3-pip || true

@@ -79,9 +79,10 @@ fn a_flood_by_udp_does_not_starve_http() {
     let announce = Announce::leecher(torrent(1), 7000);
     let before = tracker.rss_kib();
     thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                let udp = Udp::connect(tracker.udp());
+        // Neither could get an id through the flood of the other.
+        for udp in [(); 2].map(|()| Udp::connect(tracker.udp())) {
+            let (announce, enough) = (&announce, &enough);
+            scope.spawn(move || {
                 let request = announce.datagram(udp.id, 1);
                 while !enough.load(Ordering::Relaxed) {
                     udp.send(&request);

@@ -20,6 +20,9 @@ const END_MAX: Duration = Duration::from_secs(2);
 /// The kernel counts processor time in hundredths of a second.
 const TICKS_PER_SEC: u64 = 100;
 
+/// The variable that names the emulator and its arguments.
+const EMULATOR: &str = "TRACKERD_EMULATOR";
+
 /// How to start.
 pub struct Setup {
     settings: String,
@@ -138,16 +141,17 @@ impl Setup {
     }
 
     fn spawn(&self) -> Child {
-        let program = env!("CARGO_BIN_EXE_trackerd");
+        let mut words = program().into_iter();
         let mut command = match self.open_files_max {
-            None => Command::new(program),
+            None => Command::new(words.next().unwrap()),
             Some(files) => {
                 let mut shell = Command::new("sh");
                 let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
-                shell.arg("-c").arg(script).arg(program);
+                shell.arg("-c").arg(script);
                 shell
             }
         };
+        command.args(words);
         if !self.settings.is_empty() {
             let path = self.path("trackerd.conf");
             write_for_all(&path, &self.settings);
@@ -157,6 +161,21 @@ impl Setup {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()
     }
+}
+
+/// The words that start the program: the one built beside these tests, or what the environment
+/// names, the program for another processor and the emulator of that.
+fn program() -> Vec<String> {
+    let emulator = env::var(EMULATOR).unwrap_or_default();
+    let beside = || env!("CARGO_BIN_EXE_trackerd").to_owned();
+    let program = env::var("TRACKERD_PROGRAM").unwrap_or_else(|_| beside());
+    let words = emulator.split_whitespace().map(str::to_owned);
+    words.chain([program]).collect()
+}
+
+/// Whether the program runs in an emulator, whose memory and time are not the program's.
+pub fn is_emulated() -> bool {
+    env::var_os(EMULATOR).is_some()
 }
 
 /// How a program ended that was not expected to stay.
