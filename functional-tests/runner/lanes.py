@@ -233,9 +233,11 @@ class Datagrams:
             self.connection_id = answer.fields()["connection_id"]
         return answer
 
-    def expect_silence(self, after: bytes) -> None:
+    def expect_silence(self, after: bytes | None) -> None:
         """Waits for the answer to a question that is asked after those bytes, and of the same
-        worker: by then they would have been answered."""
+        worker: by then they would have been answered. Without bytes waits a moment."""
+        if after is None:
+            return self._expect_nothing(SILENCE_SECS)
         transaction = after[12:16] if 16 <= len(after) < STEERED_BY_HASH else b"none"
         padding = after[16:STEERED_BY_HASH] if len(after) >= STEERED_BY_HASH else b""
         self.send(struct.pack("!QI", MAGIC, 0) + transaction + padding)
@@ -243,7 +245,10 @@ class Datagrams:
         if answer.raw[:8] != b"\0\0\0\0" + transaction or len(answer.raw) != 16:
             raise NoAnswer("a datagram came", answer.raw)
         # The two may look alike.
-        self.socket.settimeout(STRAGGLER_SECS)
+        return self._expect_nothing(STRAGGLER_SECS)
+
+    def _expect_nothing(self, secs: float) -> None:
+        self.socket.settimeout(secs)
         try:
             raise NoAnswer("a datagram came", self.socket.recv(65536))
         except socket.timeout:

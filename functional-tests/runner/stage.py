@@ -251,12 +251,13 @@ class Stage:
         packet, torrents = self._packet(step, lane)
         self._request = show_hex(packet)
         lane.send(packet)
-        if [line.text for line in step.block] == ["silence"]:
+        if [line.text for line in step.block] in (["silence"], ["no answer"]):
+            line = step.block[0]
             try:
-                return lane.expect_silence(packet)
+                return lane.expect_silence(packet if line.text == "silence" else None)
             except NoAnswer as failure:
                 self._answer = show_hex(failure.data)
-                raise Mismatch(step.block[0], "silence", failure.what) from None
+                raise Mismatch(line, line.text, failure.what) from None
         answer = lane.answer()
         self._answer = show_hex(answer.raw)
         sent = struct.unpack_from("!I", packet, 12)[0] if len(packet) >= 16 else 0
@@ -342,7 +343,7 @@ def check_lines(scenario: Scenario) -> list[str]:
             continue
         for line in step.block:
             text = line.text.replace(f"{{{step.name}}}", "1") if step.name else line.text
-            known = text in ("closed", "silence") or _is_about_time(text)
+            known = text in ("closed", "silence", "no answer") or _is_about_time(text)
             known = known or text.startswith(("with ", "log ")) or expect.is_expectation(text)
             if not known:
                 found.append(f"{scenario.name}.txt:{line.number}: no expectation: {text}")
