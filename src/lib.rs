@@ -47,9 +47,9 @@
 //!
 //! # Features
 //!
-//! `router` is the small build; the default is everything: also `cluster`, live sync. A side room
-//! has a door, its `mod.rs`, which picks the room or a twin that has nothing in it; a setting of
-//! an absent room is refused.
+//! `router` is the small build; the default is everything: also `cluster`, live sync, and
+//! `gzip`, compressed lists. A side room has a door, its `mod.rs`, which picks the room or a twin
+//! that has nothing in it; a setting of an absent room is refused.
 
 pub mod access;
 pub mod cluster;

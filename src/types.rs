@@ -2,12 +2,14 @@
 //!
 //! Values only: nothing here allocates behind one's back, asks the time or knows a socket.
 
+mod entry;
 mod network;
 mod peers;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+pub use entry::Entry;
 pub use network::{Net, is_global};
 pub use peers::Peers;
 
@@ -16,7 +18,7 @@ pub use peers::Peers;
 pub type Seconds = u32;
 
 /// The 20 bytes that name a torrent (BEP 3); for BEP 52 the truncated SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InfoHash(pub [u8; 20]);
 
 impl InfoHash {

@@ -161,6 +161,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --access.fifo_add /add --access.fifo_delete=del \
          --listen.udp.receive_buffer 8192 --tracker.pin_workers yes --access.proxy 10.0.0.1 \
          --access.proxy fd00::/8 --access.proxy_header X-Real-IP --access.proxy_protocol yes \
+         --access.full_scrape_net 10.0.0.2 --access.full_scrape_interval 60 -l dump \
+         --stats.fulllog 10.0.0.3 \
          --tracker.ip_from_query ::1 --tracker.external_ip yes --tracker.scrape_interval 900 \
          --tracker.warning beware --tracker.id east-1 --access.keys /keys \
          --access.deny 192.0.2.0/24 --access.deny_file /denied \
@@ -178,6 +180,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         receive_buffer: Some(8192),
         pin_workers: true,
         rootdir: Some("/srv".into()),
+        load: Some("dump".into()),
         user: Some("tracker".into()),
         redirect_url: Some("https://example.org/".into()),
         intervals: Intervals {
@@ -197,6 +200,9 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         fifo_add: Some("/add".into()),
         fifo_delete: Some("del".into()),
         stats_readers: vec![net("10.0.0.0", 8), net("::1", 128)],
+        full_scrapers: Some(vec![net("10.0.0.2", 32)]),
+        full_scrape_interval: 60,
+        watched: vec![net("10.0.0.3", 32)],
         stats_path: "hidden/st".into(),
         proxies: vec![net("10.0.0.1", 32), net("fd00::", 8)],
         proxy_header: "X-Real-IP".into(),
@@ -315,7 +321,6 @@ fn wrong_words_are_refused_with_a_remedy() {
 --workrs 3 => unknown option; did you mean --workers?
 --interval 3 => unknown option; did you mean --tracker.interval?
 -x => unknown option; trackerd --help lists all
--l dump => not supported by this version: leave it out
 -s 9696 => not supported by this version: leave it out
 --livesync.cluster.listen x => not supported by this version: leave it out
 my.conf => is no option; a configuration file needs -f before it

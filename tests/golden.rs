@@ -306,6 +306,7 @@ fn responses() {
         }
         let one_way = packet.maybe("one_way").is_some();
         let content_type = packet.maybe("content_type").unwrap_or_default();
+        let encoding = packet.maybe("encoding").unwrap_or_default();
         let location = packet.maybe("location");
         let expected = Response {
             status: Status(packet.number("status")),
@@ -313,6 +314,8 @@ fn responses() {
             keep_alive: packet.flag("keep_alive"),
             content_type: content_type.as_bytes(),
             content_length: packet.maybe_number("content_length"),
+            chunked: false,
+            encoding: encoding.as_bytes(),
             location: location.as_deref().map(str::as_bytes),
         };
         assert_eq!(parsed, Ok(Some((expected, bytes.len()))), "{}", packet.at);

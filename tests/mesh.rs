@@ -18,7 +18,7 @@ type Ticket = u32;
 enum Answer {
     Announce(Counts, Vec<PeerAddr>),
     Scrape(Vec<Scraped>),
-    Survey(Vec<u32>),
+    Round(Vec<u32>),
     Busy,
 }
 
@@ -45,22 +45,31 @@ fn sorted(peers: &Peers) -> Vec<PeerAddr> {
 #[derive(Default)]
 struct Arrived(Vec<(Ticket, Answer)>);
 
-impl Lanes<Ticket, u32> for Arrived {
+impl Lanes<Ticket, Round> for Arrived {
     fn deliver(&mut self, ticket: Ticket, reply: Reply<'_>) {
         self.0.push((ticket, reply.into()));
     }
 
-    fn sheet(&mut self, shard: &Shard) -> u32 {
-        shard.totals().torrents
+    fn attend(&mut self, round: &mut Round, shard: &Shard) -> bool {
+        round.torrents = shard.totals().torrents;
+        round.steps_left -= 1;
+        round.steps_left == 0
     }
 
-    fn deliver_survey(&mut self, sheets: &[u32]) {
-        self.0.push((9, Answer::Survey(sheets.to_vec())));
+    fn deliver_round(&mut self, ticket: Ticket, parts: Vec<Round>) {
+        let torrents = parts.iter().map(|part| part.torrents);
+        self.0.push((ticket, Answer::Round(torrents.collect())));
     }
 }
 
+/// Takes a few steps to count the torrents of a worker.
+struct Round {
+    steps_left: u32,
+    torrents: u32,
+}
+
 struct Mesh {
-    routers: Vec<(Router<Ticket, u32>, Arrived)>,
+    routers: Vec<(Router<Ticket, Round>, Arrived)>,
     wakes: Arc<AtomicUsize>,
 }
 
@@ -75,7 +84,7 @@ impl Mesh {
                 }) as Wake
             })
             .collect();
-        let boxes: Vec<Mail<Letter<Ticket, u32>>> = Mail::boxes(&wake, letters_max);
+        let boxes: Vec<Mail<Letter<Ticket, Round>>> = Mail::boxes(&wake, letters_max);
         let owners = Owners::new(workers, 0x1234_5677);
         let routers = boxes.into_iter().enumerate().map(|(me, mail)| {
             let shard = Shard::new([me as u64, 7], Limits::default(), 0);
@@ -93,6 +102,7 @@ impl Mesh {
         for _ in 0..4 {
             for (router, lanes) in &mut self.routers {
                 router.collect(0, lanes);
+                while router.attend(lanes) {}
                 router.flush();
                 arrived.append(&mut lanes.0);
             }
@@ -228,10 +238,14 @@ fn every_torrent_has_one_owner() {
     for n in 0..400 {
         mesh.announce(usize::from(n), &announce_of(n), Home::Anywhere);
     }
-    let (router, lanes) = &mut mesh.routers[1];
-    assert!(router.survey(lanes) && router.survey(lanes), "one will do");
-    let Answer::Survey(sheets) = mesh.only(9) else {
-        panic!("not a survey")
+    let (router, _) = &mut mesh.routers[1];
+    let round = || Round {
+        steps_left: 3,
+        torrents: 0,
+    };
+    assert!(router.send_round(9, round));
+    let Answer::Round(sheets) = mesh.only(9) else {
+        panic!("not a round")
     };
     assert_eq!(sheets.len(), 4);
     assert_eq!(sheets.iter().sum::<u32>(), 400);
@@ -273,6 +287,21 @@ fn full_inboxes_refuse_and_recover() {
             Some(Reply::Busy)
         );
         mesh.settle();
+    }
+    // So is a round; and there are only so many.
+    let round = || Round {
+        steps_left: 1,
+        torrents: 0,
+    };
+    for _ in 0..100 {
+        for n in 0..64 {
+            let (router, _) = &mut mesh.routers[0];
+            router.announce(0, &announce_of(n), 0, Home::Here);
+        }
+        assert!(!mesh.routers[0].0.send_round(9, round));
+        mesh.settle();
+        assert!(mesh.routers[0].0.send_round(9, round));
+        assert!(matches!(mesh.only(9), Answer::Round(parts) if parts.len() == 2));
     }
 }
 

@@ -24,6 +24,8 @@ _trackerd() {
         --tracker.pin_workers
         -d
         --tracker.rootdir
+        -l
+        --tracker.load
         -u
         --tracker.user
         --log-level
@@ -48,6 +50,10 @@ _trackerd() {
         -A
         --access.stats
         --access.stats_path
+        --access.full_scrape
+        --access.full_scrape_net
+        --access.full_scrape_interval
+        --stats.fulllog
         --access.proxy
         --access.proxy_header
         --access.proxy_protocol
@@ -112,6 +118,9 @@ _trackerd() {
     -d | --tracker.rootdir)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
+    -l | --tracker.load)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
     -u | --tracker.user)
         :
         ;;
@@ -167,6 +176,18 @@ _trackerd() {
         :
         ;;
     --access.stats_path)
+        :
+        ;;
+    --access.full_scrape)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --access.full_scrape_net)
+        :
+        ;;
+    --access.full_scrape_interval)
+        :
+        ;;
+    --stats.fulllog)
         :
         ;;
     --access.proxy)

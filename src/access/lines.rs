@@ -12,6 +12,14 @@ pub struct BadLines {
 impl BadLines {
     /// The most line numbers kept, so that the report on a file of rubbish stays readable.
     pub const FIRST_MAX: usize = 10;
+
+    /// Takes note of one.
+    pub fn note(&mut self, number: usize) {
+        self.total += 1;
+        if self.first.len() < Self::FIRST_MAX {
+            self.first.push(number);
+        }
+    }
 }
 
 /// Reads a file. Blank lines and those that start with `#` mean nothing; in which `item` finds none
@@ -27,12 +35,7 @@ pub fn read<T>(
         match item(line) {
             Some(item) => items.push(item),
             None if means_nothing(line) => {}
-            None => {
-                bad.total += 1;
-                if bad.first.len() < BadLines::FIRST_MAX {
-                    bad.first.push(number + 1);
-                }
-            }
+            None => bad.note(number + 1),
         }
     }
     (items, bad)

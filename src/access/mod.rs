@@ -12,6 +12,7 @@ mod cookie;
 mod hashes;
 mod keys;
 mod lines;
+mod modest;
 mod nets;
 mod pace;
 mod proxies;
@@ -25,6 +26,7 @@ pub use cookie::Cookie;
 pub use hashes::{HashFeed, HashList};
 pub use keys::KeyList;
 pub use lines::BadLines;
+pub use modest::Modest;
 pub use nets::Nets;
 pub use pace::{Deed, Fault, Pace, Paces, Pass};
 pub use proxies::Proxies;
@@ -58,6 +60,10 @@ pub struct Gate {
     pub keys: Option<Arc<KeyList>>,
     /// Who may read the statistics; `None` means everybody.
     pub stats_readers: Option<Arc<Nets>>,
+    /// Who may have the list of all torrents; `None` means everybody, no network nobody.
+    pub full_scrapers: Option<Arc<Nets>>,
+    /// Whose requests are kept for the operator to read.
+    pub watched: Arc<Nets>,
     /// Who may speak for others.
     pub proxies: Arc<Proxies>,
     /// Who may say at which address a peer is.
@@ -96,6 +102,8 @@ pub enum Reason {
     TooFast,
     /// The client is banned, for that long still.
     Struck(Seconds),
+    /// The client may not have the list of all torrents.
+    FullScrapeClosed,
 }
 
 /// When a refused client may ask again (BEP 31, `retry in`).
@@ -145,6 +153,14 @@ impl Gate {
         }
     }
 
+    /// Whether a client at `source` may have the list of all torrents.
+    pub fn full_scrape(&self, source: IpAddr) -> Verdict {
+        match &self.full_scrapers {
+            Some(nets) if !nets.contains(source) => Verdict::Refuse(Reason::FullScrapeClosed),
+            _ => Verdict::Allow,
+        }
+    }
+
     /// The address to register for a client that announces from `client` and says that the peer is
     /// at `said`. The unspecified addresses mean that it is where it announces from.
     pub fn peer(&self, client: IpAddr, said: Option<IpAddr>) -> IpAddr {
@@ -164,6 +180,7 @@ impl Reason {
             Reason::NoKey => {
                 "This tracker is private: its URL must have a key in it that the tracker knows."
             }
+            Reason::FullScrapeClosed => "A scrape must name the torrents it asks about.",
             Reason::StatsClosed => "Access to the statistics is not allowed from this address.",
             Reason::Denied => "Access is not allowed from this address.",
             Reason::Program => "Your client is not allowed on this tracker.",
@@ -177,7 +194,7 @@ impl Reason {
         match self {
             Reason::NotListed => Retry::Minutes(60),
             Reason::NoKey | Reason::Banned | Reason::StatsClosed => Retry::Never,
-            Reason::Denied | Reason::Program => Retry::Never,
+            Reason::FullScrapeClosed | Reason::Denied | Reason::Program => Retry::Never,
             Reason::TooFast => Retry::Minutes(1),
             Reason::Struck(secs) => {
                 Retry::Minutes(u16::try_from(secs.div_ceil(60)).unwrap_or(u16::MAX))

@@ -54,6 +54,8 @@ pub struct Config {
     pub pin_workers: bool,
     /// Directory to enter before serving, by chroot if root.
     pub rootdir: Option<PathBuf>,
+    /// A dump of an earlier run, whose torrents are remembered.
+    pub load: Option<PathBuf>,
     /// User to become if root; `None` means `nobody`, or user id 65534 where there is none.
     pub user: Option<String>,
     /// Where `GET /` is redirected; fit for a response head.
@@ -82,6 +84,12 @@ pub struct Config {
     pub fifo_delete: Option<PathBuf>,
     /// Who may read the statistics; empty means everybody.
     pub stats_readers: Vec<Net>,
+    /// Who may have the list of all torrents; `None` means everybody.
+    pub full_scrapers: Option<Vec<Net>>,
+    /// The least time between two such lists for one address; 0 for none.
+    pub full_scrape_interval: Seconds,
+    /// Whose HTTP requests are kept for the statistics to show.
+    pub watched: Vec<Net>,
     /// Path of the statistics, without the leading slash; neither `announce` nor `scrape`.
     pub stats_path: String,
     /// Whose word counts on where a request comes from.

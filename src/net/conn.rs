@@ -2,8 +2,9 @@
 //!
 //! Bytes come in by [`Conn::feed`] and go out by [`Conn::write`]. A connection that waits, for an
 //! answer or for a slow reader, takes nothing in, so what a stranger can make it hold is bounded:
-//! one head and one read of input, [`OUT_LEN_MAX`] and one answer of output. All connections of a
-//! worker together are bounded by what [`crate::net::tcp`] allows them.
+//! one head and one read of input, [`OUT_LEN_MAX`] and one answer, or one piece of a long one, of
+//! output. All connections of a worker together are bounded by what [`crate::net::tcp`] allows
+//! them.
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -13,6 +14,8 @@ use mio::net::TcpStream;
 
 use crate::net::desk::Desk;
 use crate::net::http::{self, Asked, Http, Outcome, Pending};
+use crate::net::rounds::{Quest, Round};
+use crate::net::scroll::{self, Rest, Scroll};
 use crate::net::{Office, Ticket};
 use crate::stats::Count;
 use crate::types::{Family, Seconds};
@@ -34,6 +37,8 @@ pub struct Conn {
     /// Whether a preface has to come first.
     prefaced: bool,
     state: State,
+    /// The answer under way, if it is a long one.
+    scroll: Option<Box<Scroll>>,
     /// Input not yet understood.
     held: Vec<u8>,
     /// How much of it was found to be no whole head.
@@ -54,6 +59,8 @@ enum State {
     Reading,
     /// For the answer to one.
     Waiting(Pending),
+    /// For the client to take a piece of a long answer, which has a next.
+    Unrolling(Pending),
     /// For the last answer to leave; then swallow what is left of the input, or close.
     Leaving { swallow: bool },
     /// For the end of the input.
@@ -67,8 +74,8 @@ pub enum Next {
     Rest,
     /// More at once: its turn was over before its input was.
     Again,
-    /// The sheets of all workers, for an answer.
-    Survey,
+    /// What a round brings home, for an answer.
+    Ask(Quest),
     /// Closing.
     Close,
 }
@@ -91,6 +98,7 @@ impl Conn {
             from,
             prefaced,
             state: State::Reading,
+            scroll: None,
             held: Vec::new(),
             seen: 0,
             unsent: Vec::new(),
@@ -117,7 +125,8 @@ impl Conn {
 
     /// How many bytes it holds.
     pub fn held_bytes(&self) -> usize {
-        self.held.capacity() + self.unsent.capacity()
+        let scroll = self.scroll.as_ref().map_or(0, |scroll| scroll.held_bytes());
+        self.held.capacity() + self.unsent.capacity() + scroll
     }
 
     /// Since when it has been waiting for a next request that has not begun; `None` if it is busy.
@@ -160,6 +169,9 @@ impl Conn {
                 return Next::Close;
             }
         }
+        if matches!(self.state, State::Unrolling(_)) {
+            return self.unroll(office.desk, with);
+        }
         if matches!(self.state, State::Reading) && self.seen < self.held.len() {
             let held = mem::take(&mut self.held);
             let next = self.feed(&held, ticket, office, with);
@@ -182,6 +194,61 @@ impl Conn {
         };
         with.out.clear();
         let stays = write(&pending, &mut with.http, &mut with.out);
+        if !self.write(&with.out) {
+            return Next::Close;
+        }
+        self.finish(stays, now)
+    }
+
+    /// Takes what a round brought home for it.
+    pub fn take_round(&mut self, parts: Vec<Round>, desk: &mut Desk, with: &mut Workspace) -> Next {
+        let State::Waiting(pending) = self.state else {
+            return Next::Rest;
+        };
+        let Some(scroll) = &mut self.scroll else {
+            return self.answer(desk.now, with, |pending, http, out| {
+                http.finish_round(pending, parts, out)
+            });
+        };
+        scroll.fill(parts);
+        self.state = State::Unrolling(pending);
+        // A reader who has not taken the piece before gets no other.
+        match self.is_writing() {
+            true => Next::Rest,
+            false => self.unroll(desk, with),
+        }
+    }
+
+    /// Writes the next piece of a long answer.
+    fn unroll(&mut self, desk: &mut Desk, with: &mut Workspace) -> Next {
+        let (State::Unrolling(pending), Some(scroll)) = (self.state, &mut self.scroll) else {
+            return Next::Rest;
+        };
+        with.out.clear();
+        let rest = scroll.unroll(&mut with.out);
+        let len = with.out.len() as u64;
+        desk.counters
+            .add(self.family(), Count::FullScrapeBytes, len);
+        self.since = desk.now;
+        if !self.write(&with.out) {
+            return Next::Close;
+        }
+        match rest {
+            Rest::Piece if self.is_writing() => Next::Rest,
+            Rest::Piece => Next::Again,
+            Rest::Page(quest) => {
+                self.state = State::Waiting(pending);
+                Next::Ask(quest)
+            }
+            Rest::Nothing => {
+                self.scroll = None;
+                self.finish(pending.keep_alive, desk.now)
+            }
+        }
+    }
+
+    /// What follows an answer that is written whole, as far as the kernel took it.
+    fn finish(&mut self, stays: bool, now: Seconds) -> Next {
         self.state = if stays {
             State::Reading
         } else {
@@ -190,9 +257,6 @@ impl Conn {
             }
         };
         self.since = now;
-        if !self.write(&with.out) {
-            return Next::Close;
-        }
         match self.after_write(now) {
             Next::Rest if self.unread => Next::Again,
             next => next,
@@ -217,9 +281,13 @@ impl Conn {
             _ => terms.request_secs_max,
         };
         // Both are whole seconds, so the difference may be up to one too many.
-        if desk.now.saturating_sub(self.since) <= secs_max {
+        let is_slow = desk.now.saturating_sub(self.since) > secs_max;
+        let scroll = self.scroll.as_ref();
+        let is_long = |scroll: &Scroll| desk.now.saturating_sub(scroll.began) > scroll::SECS_MAX;
+        if !is_slow && !scroll.is_some_and(|scroll| is_long(scroll)) {
             return Next::Rest;
         }
+        let has_begun = scroll.is_some_and(|scroll| scroll.has_begun());
         if self.idle_since().is_none() {
             desk.counters.count(self.family(), Count::HttpTimeout);
         }
@@ -227,7 +295,7 @@ impl Conn {
             State::Reading if !self.held.is_empty() && !self.is_writing() => {
                 Status::REQUEST_TIMEOUT
             }
-            State::Waiting(_) => Status::UNAVAILABLE,
+            State::Waiting(_) if !has_begun => Status::UNAVAILABLE,
             _ => return Next::Close,
         };
         with.out.clear();
@@ -279,7 +347,7 @@ impl Conn {
         }
         with.out.clear();
         let mut held = mem::take(&mut self.held);
-        let survey;
+        let quest;
         if held.is_empty() {
             let bytes = self.past_blank_lines(bytes);
             if bytes.is_empty() {
@@ -288,13 +356,13 @@ impl Conn {
             self.since = office.desk.now;
             let (done, wanted) = self.understand(bytes, ticket, office, with);
             held.extend_from_slice(self.past_blank_lines(&bytes[done..]));
-            survey = wanted;
+            quest = wanted;
         } else {
             held.extend_from_slice(bytes);
             let (done, wanted) = self.understand(&held, ticket, office, with);
             let rest = self.past_blank_lines(&held[done..]).len();
             held.drain(..held.len() - rest);
-            survey = wanted;
+            quest = wanted;
         }
         self.seen = self.seen.min(held.len());
         // An empty buffer keeps no room: most connections are idle most of the time.
@@ -303,26 +371,25 @@ impl Conn {
         if !self.write(&with.out) {
             return Next::Close;
         }
-        if survey {
-            Next::Survey
-        } else {
-            self.after_write(office.desk.now)
+        match quest {
+            Some(quest) => Next::Ask(quest),
+            None => self.after_write(office.desk.now),
         }
     }
 
-    /// Answers the requests in `bytes`; how many bytes they took, and whether the last one wants
-    /// a survey.
+    /// Answers the requests in `bytes`; how many bytes they took, and what the last one asks a
+    /// round for.
     fn understand(
         &mut self,
         bytes: &[u8],
         ticket: Ticket,
         office: &mut Office<'_>,
         with: &mut Workspace,
-    ) -> (usize, bool) {
+    ) -> (usize, Option<Quest>) {
         let mut done = self.take_preface(bytes, office, &mut with.out);
-        let mut survey = false;
+        let mut quest = None;
         if self.prefaced {
-            return (done, survey);
+            return (done, quest);
         }
         while matches!(self.state, State::Reading) && with.out.len() < OUT_LEN_MAX {
             match Head::parse(&bytes[done..], self.seen) {
@@ -333,20 +400,26 @@ impl Conn {
                 Ok(Some((head, len))) => {
                     self.seen = 0;
                     self.since = office.desk.now;
-                    done += len;
                     let asked = Asked {
                         head,
+                        bytes: &bytes[done..done + len],
                         from: self.from.ip(),
                         ticket,
                     };
-                    let outcome = with.http.serve(&asked, office, &mut with.out);
-                    survey = matches!(outcome, Outcome::WantsSurvey(_));
-                    self.state = match outcome {
+                    done += len;
+                    self.state = match with.http.serve(&asked, office, &mut with.out) {
                         Outcome::Answered(true) => State::Reading,
                         Outcome::Answered(false) => State::Leaving {
                             swallow: done < bytes.len(),
                         },
-                        Outcome::Waits(pending) | Outcome::WantsSurvey(pending) => {
+                        Outcome::Waits(pending) => State::Waiting(pending),
+                        Outcome::Asks(pending, for_what) => {
+                            quest = Some(for_what);
+                            State::Waiting(pending)
+                        }
+                        Outcome::Unrolls(pending, scroll) => {
+                            quest = Some(scroll.quest());
+                            self.scroll = Some(scroll);
                             State::Waiting(pending)
                         }
                     };
@@ -354,7 +427,7 @@ impl Conn {
                 Err(status) => self.fail(status, office, &mut with.out),
             }
         }
-        (done, survey)
+        (done, quest)
     }
 
     /// Takes the preface, if there has to be one, and says how many bytes it took.

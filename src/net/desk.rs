@@ -1,9 +1,11 @@
 //! What a worker knows when it answers: the terms, the gate, the clock's reading, the counters.
 
 use std::mem;
+use std::sync::{Arc, Mutex};
 
-use crate::access::{Cookie, Gate, Pace};
+use crate::access::{Cookie, Gate, Modest, Pace};
 use crate::config::Intervals;
+use crate::net::requests::Requests;
 use crate::net::rules::Rules;
 use crate::stats::{Count, Counters, NUMWANTS, Tally};
 use crate::types::Seconds;
@@ -35,6 +37,8 @@ pub struct Terms {
     pub stats_path: String,
     /// The most connections of one worker.
     pub connections_max: usize,
+    /// The least time between two full scrapes of one address; 0 for none.
+    pub full_scrape_interval: Seconds,
     /// How long a connection may wait for its next request.
     pub idle_secs_max: Seconds,
     /// How long a request may take to arrive, and its answer to leave.
@@ -87,6 +91,10 @@ pub struct Desk {
     pub counters: Counters,
     /// Announces by their numwant, as far as it is granted.
     pub numwants: Tally<NUMWANTS>,
+    /// Requests kept for `/stats?mode=fulllog`.
+    pub requests: Requests,
+    /// Who had the list of all torrents lately, at whatever worker.
+    pub modest: Arc<Mutex<Modest>>,
     /// What this run of the tracker is told apart by in the statistics, the same on every worker.
     pub tracker_id: u32,
     random: u32,
@@ -97,7 +105,14 @@ pub struct Desk {
 
 impl Desk {
     /// A desk of tracker `tracker_id`; `random` seeds the jitter of the intervals.
-    pub fn new(rules: Rules, pace: Pace, cookie: Cookie, tracker_id: u32, random: u32) -> Desk {
+    pub fn new(
+        rules: Rules,
+        pace: Pace,
+        cookie: Cookie,
+        modest: Arc<Mutex<Modest>>,
+        tracker_id: u32,
+        random: u32,
+    ) -> Desk {
         let counters = Counters::default();
         let mut desk = Desk {
             now: 0,
@@ -107,6 +122,8 @@ impl Desk {
             cookie,
             counters,
             numwants: Tally::default(),
+            requests: Requests::default(),
+            modest,
             tracker_id,
             random: random | 1,
             watched: 0,
@@ -190,7 +207,8 @@ mod tests {
             keep_secs_max: Seconds::MAX,
         };
         let rules = Rules::new(&config, grants, Occasion::Start).unwrap();
-        Desk::new(rules, Pace::new([1; 3]), Cookie::new([7; 16]), 1, random)
+        let (pace, cookie) = (Pace::new([1; 3]), Cookie::new([7; 16]));
+        Desk::new(rules, pace, cookie, Arc::default(), 1, random)
     }
 
     fn hear(shard: &mut Shard, now: Seconds, port: u16, keep_secs: Seconds) -> u32 {

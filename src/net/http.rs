@@ -1,17 +1,22 @@
 //! What an HTTP request means here, and the words of every answer.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::access::{Reason, Retry, Verdict};
 use crate::net::desk::Desk;
 use crate::net::door::Visit;
+use crate::net::rounds::{self, Quest, Round};
+use crate::net::scroll::Scroll;
 use crate::net::{Office, Ticket};
 use crate::router::Home;
 use crate::stats::modes::{self, Mode, NoMode};
 use crate::stats::{Count, Report, Sheet};
 use crate::types::{self, Family, InfoHash, PeerAddr, Reply, Seconds, Want, is_global};
 use crate::wire::answer::{Announce, Failure, RetryIn, Scrape};
+use crate::wire::chunked;
+use crate::wire::dump::Format;
+use crate::wire::gzip::Gzip;
 use crate::wire::http::{Head, Response, Status, Version};
 use crate::wire::place::{self, Place};
 use crate::wire::query;
@@ -19,10 +24,15 @@ use crate::wire::query;
 /// What bencoded answers are sent as, by opentracker too.
 const TEXT: &[u8] = b"text/plain";
 
+/// Lists of all torrents that one worker writes at a time: each may hold some two megabytes.
+const SCROLLS_MAX: usize = 2;
+
 /// A request, and where it came from.
 pub struct Asked<'a> {
     /// The request.
     pub head: Head<'a>,
+    /// The same as it came.
+    pub bytes: &'a [u8],
     /// The other end of the connection; behind a proxy, the client.
     pub from: IpAddr,
     /// Where an answer goes that is not known at once.
@@ -35,15 +45,18 @@ pub enum Outcome {
     Answered(bool),
     /// The answer follows by letter.
     Waits(Pending),
-    /// The sheets of all workers are needed for the answer.
-    WantsSurvey(Pending),
+    /// The answer takes what a round brings home.
+    Asks(Pending, Quest),
+    /// The answer is a long one, written in pieces.
+    Unrolls(Pending, Box<Scroll>),
 }
 
 /// What a request under way leaves behind for its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {
     version: Version,
-    keep_alive: bool,
+    /// Whether the connection may stay after the answer.
+    pub keep_alive: bool,
     /// Of the peer to be registered, and so of those that serve it best.
     asker: Family,
     /// Where the request came from.
@@ -59,7 +72,11 @@ enum Question {
         interval: Seconds,
     },
     Scrape,
-    Stats(Mode),
+    Text(fn(&Report) -> String),
+    /// Of the largest torrents, so many.
+    Top(usize),
+    Networks,
+    Requests,
     /// One that is answered without asking anybody.
     Page,
 }
@@ -70,6 +87,8 @@ pub struct Http {
     /// Bodies are written here first, since their length comes before them.
     body: Vec<u8>,
     hashes: Vec<InfoHash>,
+    /// Held by every list of all torrents under way.
+    scrolls: Arc<()>,
 }
 
 impl Http {
@@ -83,7 +102,9 @@ impl Http {
         let proxies = &office.desk.gate.proxies;
         let from = proxies.client(asked.from, asked.head.headers.named(&proxies.header));
         let asked = &Asked { from, ..*asked };
-        let mut pending = Pending {
+        let desk = &mut *office.desk;
+        desk.requests.keep(&desk.gate.watched, from, asked.bytes);
+        let pending = Pending {
             version: asked.head.version,
             keep_alive: asked.head.keep_alive,
             asker: Family::of(from),
@@ -97,22 +118,7 @@ impl Http {
                 self.announce(query, asked, pending, office, out)
             }
             Page::Tracker(place::Page::Scrape) => self.scrape(query, asked, pending, office, out),
-            Page::Stats => {
-                let mode = modes::find(stats_mode(query));
-                match (office.desk.gate.stats(from), mode) {
-                    (Verdict::Refuse(_), _) => pending.page(Status::FORBIDDEN, office.desk, out),
-                    (Verdict::Allow, Err(NoMode::Unknown)) => {
-                        pending.page(Status::BAD_REQUEST, office.desk, out)
-                    }
-                    (Verdict::Allow, Err(NoMode::NotKept)) => {
-                        pending.page(Status::INTERNAL_ERROR, office.desk, out)
-                    }
-                    (Verdict::Allow, Ok(mode)) => {
-                        pending.question = Question::Stats(mode);
-                        Outcome::WantsSurvey(pending)
-                    }
-                }
-            }
+            Page::Stats => self.stats(query, asked, pending, office.desk, out),
             Page::Front if office.desk.terms.redirect_url.is_some() => {
                 pending.page(Status::FOUND, office.desk, out)
             }
@@ -165,25 +171,117 @@ impl Http {
         pending.text(&self.body, out)
     }
 
-    /// Writes the answer to a question of statistics, or without sheets that there is none; whether
-    /// the connection may stay.
-    pub fn finish_survey(
+    /// Writes the answer to a question of counts; whether the connection may stay.
+    pub fn finish_sheet(
         &mut self,
         pending: &Pending,
-        sheets: &[Sheet],
+        sum: &Sheet,
         desk: &mut Desk,
         out: &mut Vec<u8>,
     ) -> bool {
-        let (Question::Stats(mode), false) = (pending.question, sheets.is_empty()) else {
-            pending.page(Status::UNAVAILABLE, desk, out);
+        let Question::Text(text) = pending.question else {
             return false;
         };
         let report = Report {
-            sum: Sheet::sum(sheets),
+            sum: sum.clone(),
             uptime: desk.now,
             tracker_id: desk.tracker_id,
         };
-        pending.text(mode(&report).as_bytes(), out)
+        pending.text(text(&report).as_bytes(), out)
+    }
+
+    /// Writes the answer that a round has brought home; whether the connection may stay.
+    pub fn finish_round(
+        &mut self,
+        pending: &Pending,
+        parts: Vec<Round>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let body = match pending.question {
+            Question::Top(places) => rounds::top(&parts).text(places).into_bytes(),
+            Question::Networks => rounds::networks(&parts).text().into_bytes(),
+            Question::Requests => rounds::requests(parts),
+            _ => return false,
+        };
+        pending.text(&body, out)
+    }
+
+    fn stats(
+        &mut self,
+        query: &[u8],
+        asked: &Asked<'_>,
+        mut pending: Pending,
+        desk: &mut Desk,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        if let Verdict::Refuse(_) = desk.gate.stats(asked.from) {
+            return pending.page(Status::FORBIDDEN, desk, out);
+        }
+        let (question, quest) = match modes::find(value(query, b"mode=")) {
+            Err(NoMode::Unknown) => return pending.page(Status::BAD_REQUEST, desk, out),
+            Err(NoMode::NotKept) => return pending.page(Status::INTERNAL_ERROR, desk, out),
+            Ok(Mode::Text(text)) => (Question::Text(text), Quest::Sheet),
+            Ok(Mode::Top(places)) => (Question::Top(places), Quest::Top),
+            Ok(Mode::Networks) => (Question::Networks, Quest::Networks),
+            Ok(Mode::Requests) if desk.gate.watched.is_empty() => {
+                return pending.page(Status::INTERNAL_ERROR, desk, out);
+            }
+            Ok(Mode::Requests) => (Question::Requests, Quest::Requests),
+            Ok(Mode::State) => return self.unroll(Format::State, asked, pending, desk, out),
+            Ok(Mode::Torrents) => {
+                return match value(query, b"format=").and_then(Format::named) {
+                    Some(format) => self.unroll(format, asked, pending, desk, out),
+                    None => pending.page(Status::BAD_REQUEST, desk, out),
+                };
+            }
+        };
+        pending.question = question;
+        Outcome::Asks(pending, quest)
+    }
+
+    /// Begins a list of all torrents, for those who may have it, if it is not too much.
+    fn unroll(
+        &mut self,
+        format: Format,
+        asked: &Asked<'_>,
+        mut pending: Pending,
+        desk: &mut Desk,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        if let Verdict::Refuse(_) = desk.gate.full_scrape(asked.from) {
+            return pending.page(Status::FORBIDDEN, desk, out);
+        }
+        if Arc::strong_count(&self.scrolls) > SCROLLS_MAX {
+            return pending.page(Status::UNAVAILABLE, desk, out);
+        }
+        let interval = desk.terms.full_scrape_interval;
+        let mut modest = desk.modest.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = modest.admit(desk.now, asked.from, interval);
+        drop(modest);
+        if !may {
+            return pending.page(Status::TOO_MANY, desk, out);
+        }
+        desk.counters.count(pending.asker, Count::FullScrape);
+        let accepts = chunked::accepts_gzip(&asked.head.headers);
+        let gzip = accepts.then(Gzip::begin).flatten();
+        // Without chunks the end of the connection is the end of the answer.
+        let chunked = pending.version == Version::V11;
+        pending.keep_alive &= chunked;
+        let response = Response {
+            content_length: None,
+            chunked,
+            encoding: if gzip.is_some() { b"gzip" } else { b"" },
+            content_type: match format {
+                Format::Binary => b"application/octet-stream",
+                _ => TEXT,
+            },
+            ..pending.response()
+        };
+        let mut head = Vec::new();
+        response.emit(&mut head);
+        let turn = Arc::clone(&self.scrolls);
+        let scroll = Scroll::new(format, (chunked, gzip), head, desk.now, turn);
+        Outcome::Unrolls(pending, Box::new(scroll))
     }
 
     fn announce(
@@ -256,14 +354,22 @@ impl Http {
             desk.counters.count(pending.asker, Count::HttpInvalid);
             return self.refuse(refusal.reason(), Retry::Never, &pending, desk, out);
         }
-        if self.hashes.is_empty() {
+        // With a query it was not meant to be a full scrape.
+        let is_full = self.hashes.is_empty() && query.is_empty();
+        let is_allowed = is_full && desk.gate.full_scrape(asked.from) == Verdict::Allow;
+        if self.hashes.is_empty() && !is_allowed {
+            let reason = Reason::FullScrapeClosed;
             desk.counters.count(pending.asker, Count::HttpInvalid);
-            let reason = "a scrape must name the torrents it asks about";
-            return self.refuse(reason, Retry::Never, &pending, desk, out);
+            return self.refuse(reason.text(), reason.retry(), &pending, desk, out);
         }
-        desk.counters.count(pending.asker, Count::HttpScrape);
+        if !is_full {
+            desk.counters.count(pending.asker, Count::HttpScrape);
+        }
         if let Verdict::Refuse(reason) = desk.admit_scrape(asked.from, key(asked, desk)) {
             return self.turn_away(reason, &pending, desk, out);
+        }
+        if is_full {
+            return self.unroll(Format::Scrape, asked, pending, desk, out);
         }
         pending.question = Question::Scrape;
         let hashes = self.hashes.iter().copied();
@@ -321,15 +427,25 @@ fn key(asked: &Asked<'_>, desk: &Desk) -> Verdict {
 }
 
 impl Pending {
-    /// An answer that went well.
-    fn text(&self, body: &[u8], out: &mut Vec<u8>) -> bool {
-        let response = Response {
+    /// The head of an answer that goes well.
+    fn response(&self) -> Response<'static> {
+        Response {
             status: Status::OK,
             version: self.version,
             keep_alive: self.keep_alive,
             content_type: TEXT,
-            content_length: Some(body.len() as u64),
+            content_length: None,
+            chunked: false,
+            encoding: b"",
             location: None,
+        }
+    }
+
+    /// An answer that goes well.
+    fn text(&self, body: &[u8], out: &mut Vec<u8>) -> bool {
+        let response = Response {
+            content_length: Some(body.len() as u64),
+            ..self.response()
         };
         response.emit(out);
         out.extend_from_slice(body);
@@ -356,6 +472,7 @@ fn counted_as(status: Status) -> Count {
         Status::FORBIDDEN => Count::HttpForbidden,
         Status::NOT_FOUND => Count::HttpNotFound,
         Status::BAD_REQUEST => Count::HttpInvalid,
+        Status::TOO_MANY => Count::HttpTooSoon,
         _ => Count::HttpUnavailable,
     }
 }
@@ -382,6 +499,8 @@ fn emit_page(
         keep_alive,
         content_type: b"text/html",
         content_length: Some(content_length),
+        chunked: false,
+        encoding: b"",
         location,
     };
     response.emit(out);
@@ -406,8 +525,9 @@ fn page(path: &[u8], stats_path: &str) -> Page {
     }
 }
 
-fn stats_mode(query: &[u8]) -> Option<&[u8]> {
+/// The value of a key, which is given with its `=`.
+fn value<'q>(query: &'q [u8], key: &[u8]) -> Option<&'q [u8]> {
     query
         .split(|b| *b == b'&')
-        .find_map(|pair| pair.strip_prefix(b"mode="))
+        .find_map(|pair| pair.strip_prefix(key))
 }

@@ -13,7 +13,11 @@ mod door;
 mod fifo;
 mod http;
 mod reload;
+mod remember;
+mod requests;
+mod rounds;
 mod rules;
+mod scroll;
 mod strangers;
 mod tcp;
 mod udp;
@@ -21,16 +25,15 @@ mod worker;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use mio::{Poll, Waker};
 
-use crate::access::{Cookie, Pace};
+use crate::access::{Cookie, Modest, Pace};
 use crate::config::Config;
 use crate::error::{Exit, Fatal};
 use crate::router::{self, LETTERS_MAX, Letter, Mail, Owners, Wake};
-use crate::stats::Sheet;
 use crate::swarm::{self, Limits, Shard};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{clock, memory, process};
@@ -38,6 +41,7 @@ use bind::{Bound, Sockets};
 use control::Shared;
 use desk::Desk;
 use reload::{Clerk, Origin};
+use rounds::Round;
 use rules::{Grants, Occasion, Rules};
 use worker::Worker;
 
@@ -48,9 +52,11 @@ pub enum Ticket {
     Udp(udp::Return),
     /// To a connection.
     Http(tcp::Return),
+    /// To all connections that wait for the sheets of all workers.
+    Survey,
 }
 
-type Router = router::Router<Ticket, Sheet>;
+type Router = router::Router<Ticket, Round>;
 
 /// What it takes to answer: who owns what, and by which rules.
 pub struct Office<'a> {
@@ -102,8 +108,13 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         ..Limits::default()
     };
     let assembly = Assembly { limits, owners };
+    let mut shards = assembly.shards(workers, &shared).map_err(os("entropy"))?;
+    if let Some(path) = &config.load {
+        let gate = shared.rules().gate;
+        remember::load(path, &gate, &owners, &mut shards, shared.clock.read());
+    }
     let workers = assembly
-        .assemble(bound.sockets, &shared)
+        .assemble(bound.sockets, shards, &shared)
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
     let threads = start(workers, config.pin_workers).map_err(os("threads"))?;
@@ -146,10 +157,21 @@ struct Assembly {
 }
 
 impl Assembly {
+    /// A shard for each worker.
+    fn shards(&self, workers: usize, shared: &Shared) -> io::Result<Vec<Shard>> {
+        let now = shared.clock.read();
+        let shards = (0..workers).map(|_| {
+            let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
+            Ok(Shard::new(seed, self.limits, now))
+        });
+        shards.collect()
+    }
+
     /// The workers, each with what wakes it.
     fn assemble(
         &self,
         sockets: Vec<Sockets>,
+        shards: Vec<Shard>,
         shared: &Arc<Shared>,
     ) -> io::Result<Vec<(Wake, Worker)>> {
         let polls = sockets.iter().map(|_| Poll::new());
@@ -157,17 +179,24 @@ impl Assembly {
         let wakes = polls.iter().map(wake).collect::<io::Result<Vec<_>>>()?;
         // Nobody writes to a worker that is alone.
         let letters_max = if wakes.len() > 1 { LETTERS_MAX } else { 1 };
-        let boxes: Vec<Mail<Letter<Ticket, Sheet>>> = Mail::boxes(&wakes, letters_max);
+        let boxes: Vec<Mail<Letter<Ticket, Round>>> = Mail::boxes(&wakes, letters_max);
         let cookie = Cookie::new(clock::entropy()?);
         let tracker_id = random()?;
+        let modest: Arc<Mutex<Modest>> = Arc::default();
         let mut workers = Vec::with_capacity(boxes.len());
-        for (me, ((sockets, poll), mail)) in sockets.into_iter().zip(polls).zip(boxes).enumerate() {
-            let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
-            let shard = Shard::new(seed, self.limits, shared.clock.read());
+        let parts = sockets.into_iter().zip(polls).zip(boxes).zip(shards);
+        for (me, (((sockets, poll), mail), shard)) in parts.enumerate() {
             let router = Router::new(me, self.owners, shard, mail);
             let secret = [clock::entropy()?, clock::entropy()?, clock::entropy()?];
             let pace = Pace::new(secret.map(u64::from_ne_bytes));
-            let desk = Desk::new(shared.rules(), pace, cookie.clone(), tracker_id, random()?);
+            let desk = Desk::new(
+                shared.rules(),
+                pace,
+                cookie.clone(),
+                Arc::clone(&modest),
+                tracker_id,
+                random()?,
+            );
             workers.push(Worker::new(
                 poll,
                 sockets,

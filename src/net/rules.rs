@@ -96,19 +96,20 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
         }
     };
     let readers = &config.stats_readers;
-    let readers = (!readers.is_empty()).then(|| Arc::new(Nets::from_iter(readers.iter().copied())));
     Ok(Gate {
         torrents,
         keys: keys(config, occasion)?,
-        stats_readers: readers,
+        stats_readers: (!readers.is_empty()).then(|| nets(readers)),
+        full_scrapers: config.full_scrapers.as_deref().map(nets),
+        watched: nets(&config.watched),
         proxies: Arc::new(Proxies {
             trusted: config.proxies.iter().copied().collect(),
             header: config.proxy_header.clone(),
             preface: config.proxy_protocol,
         }),
-        ip_from_query: Arc::new(config.ip_from_query.iter().copied().collect()),
         denied: Arc::new(strangers::denied(config, occasion)?),
         clients: Arc::new(strangers::clients(config)),
+        ip_from_query: nets(&config.ip_from_query),
     })
 }
 
@@ -165,6 +166,10 @@ impl List for KeyList {
     }
 }
 
+fn nets(nets: &[Net]) -> Arc<Nets> {
+    Arc::new(nets.iter().copied().collect())
+}
+
 /// A file in which nothing can be understood is no list. One of no bytes at a reload is taken, as
 /// by opentracker, for one that is just being written.
 pub fn read_list<L: List>(
@@ -206,6 +211,7 @@ fn terms(config: &Config, grants: Grants) -> Terms {
         warning: config.warning.clone(),
         redirect_url: config.redirect_url.clone(),
         stats_path: config.stats_path.clone(),
+        full_scrape_interval: config.full_scrape_interval,
         connections_max: connections(config, grants).div_ceil(grants.workers),
         idle_secs_max: config.idle_secs_max,
         request_secs_max: config.request_secs_max,

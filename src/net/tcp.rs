@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use crate::net::conn::{Conn, Next, Workspace};
 use crate::net::desk::Desk;
 use crate::net::http::Http;
+use crate::net::rounds::{Quest, Round};
 use crate::net::{Office, Ticket};
 use crate::stats::{Count, Sheet};
 use crate::sys::socket;
@@ -48,8 +49,8 @@ pub struct Tcp {
     unfinished: VecDeque<Unfinished>,
     /// What all connections hold.
     held_bytes: usize,
-    /// Connections that wait for the sheets of all workers.
-    surveys: Vec<Return>,
+    /// Connections that ask for rounds.
+    quests: Vec<(Return, Quest)>,
     with: Workspace,
 }
 
@@ -113,7 +114,7 @@ impl Tcp {
             first_token,
             unfinished: VecDeque::new(),
             held_bytes: 0,
-            surveys: Vec::new(),
+            quests: Vec::new(),
             with,
         })
     }
@@ -171,20 +172,28 @@ impl Tcp {
         });
     }
 
-    /// Whether connections wait for the sheets of all workers.
-    pub fn wants_survey(&self) -> bool {
-        !self.surveys.is_empty()
+    /// Whom rounds are to be sent for.
+    pub fn take_quests(&mut self) -> Vec<(Return, Quest)> {
+        mem::take(&mut self.quests)
     }
 
-    /// Takes the sheets of all workers, or none if they can't be had, for whoever waits for them.
-    pub fn deliver_survey(&mut self, sheets: &[Sheet], desk: &mut Desk) {
-        for at in mem::take(&mut self.surveys) {
-            self.work(at, |conn, _, with| {
-                conn.answer(desk.now, with, |pending, http, out| {
-                    http.finish_survey(pending, sheets, desk, out)
-                })
-            });
-        }
+    /// Takes a quest back: it has to wait for another turn.
+    pub fn put_off(&mut self, at: Return, quest: Quest) {
+        self.quests.push((at, quest));
+    }
+
+    /// Takes the sum of all workers' sheets for whoever waits for it.
+    pub fn deliver_sheet(&mut self, at: Return, sum: &Sheet, desk: &mut Desk) {
+        self.work(at, |conn, _, with| {
+            conn.answer(desk.now, with, |pending, http, out| {
+                http.finish_sheet(pending, sum, desk, out)
+            })
+        });
+    }
+
+    /// Takes what a round brought home.
+    pub fn deliver_round(&mut self, at: Return, parts: Vec<Round>, desk: &mut Desk) {
+        self.work(at, |conn, _, with| conn.take_round(parts, desk, with));
     }
 
     /// Once a second: closes what has been waited for long enough, and tries paused listeners.
@@ -319,7 +328,7 @@ impl Tcp {
                     self.unfinished.push_back(Unfinished::Conn(at));
                 }
             }
-            Next::Survey => self.surveys.push(at),
+            Next::Ask(quest) => self.quests.push((at, quest)),
         }
         let token = Token(self.first_token + self.listeners.len() + at.place);
         if place.listen(&self.registry, token).is_err() {

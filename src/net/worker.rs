@@ -11,11 +11,11 @@ use mio::{Events, Poll, Token};
 
 use crate::net::bind::Sockets;
 use crate::net::desk::Desk;
-use crate::net::tcp::Tcp;
+use crate::net::rounds::{self, Quest, Round};
+use crate::net::tcp::{self, Tcp};
 use crate::net::udp::Udp;
 use crate::net::{Office, Router, Shared, Ticket};
 use crate::router::Lanes;
-use crate::stats::{Sheet, Tally};
 use crate::swarm::Shard;
 use crate::sys::clock::Clock;
 use crate::sys::memory;
@@ -33,7 +33,7 @@ const EVENTS: usize = 256;
 /// How long to sleep when nothing happens: the sweep and the time-outs go by the second.
 const TICK: Duration = Duration::from_secs(1);
 
-/// How long to sleep when a neighbour's inbox had no room for an answer.
+/// How long to sleep when a neighbour's inbox had no room.
 const RETRY: Duration = Duration::from_millis(1);
 
 /// Peers and torrents that may expire before the allocator is asked to tidy up, which takes it a
@@ -61,6 +61,9 @@ struct Desks {
     udp: Udp,
     tcp: Tcp,
     desk: Desk,
+    /// Connections that wait for the sheets of all workers, and whether those are on their way.
+    readers: Vec<tcp::Return>,
+    surveying: bool,
 }
 
 impl Worker {
@@ -77,7 +80,13 @@ impl Worker {
         let first_listener = FIRST_SOCKET + udp.len();
         let registry = poll.registry().try_clone()?;
         let tcp = Tcp::new(sockets.tcp, registry, first_listener)?;
-        let lanes = Desks { udp, tcp, desk };
+        let lanes = Desks {
+            udp,
+            tcp,
+            desk,
+            readers: Vec::new(),
+            surveying: false,
+        };
         let clock = shared.clock;
         Ok(Worker {
             poll,
@@ -143,9 +152,10 @@ impl Worker {
             self.litter = 0;
             memory::give_back_now();
         }
-        lanes.survey(router);
+        let mut waiting = lanes.send_rounds(router);
+        hurry |= router.attend(lanes);
         lanes.udp.flush(&mut lanes.desk);
-        let waiting = router.flush();
+        waiting |= router.flush();
         match (hurry || lanes.is_unfinished(), waiting) {
             (true, _) => Duration::ZERO,
             (false, true) => RETRY,
@@ -183,36 +193,51 @@ impl Desks {
         self.udp.is_unfinished() || self.tcp.is_unfinished()
     }
 
-    /// Asks for the sheets, if connections wait for them.
-    fn survey(&mut self, router: &mut Router) {
-        if self.tcp.wants_survey() && !router.survey(self) {
-            self.tcp.deliver_survey(&[], &mut self.desk);
+    /// Sends the rounds that connections ask for. Whether some have to wait for room.
+    fn send_rounds(&mut self, router: &mut Router) -> bool {
+        let workers = router.workers();
+        let mut waiting = false;
+        for (at, quest) in self.tcp.take_quests() {
+            if quest == Quest::Sheet {
+                self.readers.push(at);
+            } else if !router.send_round(Ticket::Http(at), || quest.begin(workers)) {
+                self.tcp.put_off(at, quest);
+                waiting = true;
+            }
         }
+        // While sheets are on their way no others are asked for: they will do.
+        if !self.readers.is_empty() && !self.surveying {
+            self.surveying = router.send_round(Ticket::Survey, || Quest::Sheet.begin(workers));
+            waiting |= !self.surveying;
+        }
+        waiting
     }
 }
 
-impl Lanes<Ticket, Sheet> for Desks {
+impl Lanes<Ticket, Round> for Desks {
     fn deliver(&mut self, ticket: Ticket, reply: Reply<'_>) {
         match ticket {
             Ticket::Udp(to) => self.udp.deliver(to, reply, &mut self.desk),
             Ticket::Http(at) => self.tcp.deliver(at, reply, &mut self.desk),
+            Ticket::Survey => {}
         }
     }
 
-    fn sheet(&mut self, shard: &Shard) -> Sheet {
-        let totals = shard.totals();
-        Sheet {
-            counters: self.desk.counters.clone(),
-            numwants: self.desk.numwants.clone(),
-            renewals: Tally(*shard.renewals()),
-            torrents: totals.torrents.into(),
-            seeders: totals.seeders.into(),
-            leechers: totals.leechers.into(),
-            completed: totals.completed,
-        }
+    fn attend(&mut self, round: &mut Round, shard: &Shard) -> bool {
+        round.attend(shard, &mut self.desk)
     }
 
-    fn deliver_survey(&mut self, sheets: &[Sheet]) {
-        self.tcp.deliver_survey(sheets, &mut self.desk);
+    fn deliver_round(&mut self, ticket: Ticket, parts: Vec<Round>) {
+        match ticket {
+            Ticket::Http(at) => self.tcp.deliver_round(at, parts, &mut self.desk),
+            Ticket::Survey => {
+                self.surveying = false;
+                let sum = rounds::sheets(&parts);
+                for at in mem::take(&mut self.readers) {
+                    self.tcp.deliver_sheet(at, &sum, &mut self.desk);
+                }
+            }
+            Ticket::Udp(_) => {}
+        }
     }
 }

@@ -9,11 +9,15 @@
 mod gather;
 mod mail;
 mod owner;
+mod page;
+
+use std::collections::VecDeque;
 
 use smallvec::SmallVec;
 
 pub use mail::{Mail, Wake};
 pub use owner::Owners;
+pub use page::Page;
 
 use crate::swarm::{Shard, Swept};
 use crate::types::{Announce, Counts, InfoHash, Peers, Reply, Scraped, Seconds};
@@ -24,6 +28,9 @@ pub const LETTERS_MAX: usize = 1024;
 
 /// Questions to several shards that one worker has under way. A flood of them is shed here.
 const GATHERED_MAX: usize = 1024;
+
+/// Rounds that one worker has under way.
+const ROUNDS_MAX: usize = 32;
 
 /// Peer buffers kept for letters; more were in use at once only in a burst.
 const SPARES_MAX: usize = 256;
@@ -37,21 +44,22 @@ pub enum Home {
     Anywhere,
 }
 
-/// Where answers go that were not known at once. `T` is the ticket that came with the request,
-/// `S` a worker's sheet of a survey.
-pub trait Lanes<T, S> {
+/// Where answers go that were not known at once. `T` is the ticket that came with the request, `R`
+/// what goes round all shards.
+pub trait Lanes<T, R> {
     /// Takes the answer to a request.
     fn deliver(&mut self, ticket: T, reply: Reply<'_>);
-    /// Fills in this worker's sheet.
-    fn sheet(&mut self, shard: &Shard) -> S;
-    /// Takes the sheets of all workers.
-    fn deliver_survey(&mut self, sheets: &[S]);
+    /// Takes from this worker and its shard what a round is for, as much as a turn allows: well
+    /// under a millisecond's worth. Whether that was all.
+    fn attend(&mut self, round: &mut R, shard: &Shard) -> bool;
+    /// Takes a round that is over, as every worker has left it.
+    fn deliver_round(&mut self, ticket: T, parts: Vec<R>);
 }
 
 /// A message between workers. The buffers of an announce travel with the question and come back
 /// with the answer, so that announces allocate nothing in the long run.
 #[doc(hidden)]
-pub enum Letter<T, S> {
+pub enum Letter<T, R> {
     /// Please announce, and answer to worker `back`, if any, or else to the client.
     Announce {
         announce: Announce,
@@ -69,30 +77,36 @@ pub enum Letter<T, S> {
     Scrape { slot: Slot, back: usize, part: Part },
     /// The answer to a scrape.
     Scraped { slot: Slot, part: Part },
-    /// Please fill in your sheet for worker `back`.
-    Survey { number: u32, back: usize },
-    /// A filled-in sheet.
-    Surveyed { number: u32, sheet: Box<S> },
+    /// Please attend to this for worker `back`.
+    Round {
+        slot: Slot,
+        back: usize,
+        round: Box<R>,
+    },
+    /// It has been attended to.
+    Attended { slot: Slot, round: Box<R> },
 }
 
-/// Sheets that are being collected.
-struct Survey<S> {
-    missing: usize,
-    sheets: Vec<S>,
+/// A round at this worker: for whom, and for which worker.
+struct Visit<R> {
+    slot: Slot,
+    back: usize,
+    round: Box<R>,
 }
 
 /// The info-hashes of a scrape that one worker owns, each with its place in the question.
 type Part = Vec<(usize, Scraped)>;
 
 /// One worker's shard, and the way to the others.
-pub struct Router<T, S> {
+pub struct Router<T, R> {
     me: usize,
     owners: Owners,
     shard: Shard,
-    mail: Mail<Letter<T, S>>,
+    mail: Mail<Letter<T, R>>,
     scrapes: Gather<(T, Vec<Scraped>)>,
-    survey: Option<Survey<S>>,
-    surveys: u32,
+    rounds: Gather<(T, Vec<R>)>,
+    /// What to attend to, a step of one each turn.
+    visits: VecDeque<Visit<R>>,
     found: Peers,
     scraped: Vec<Scraped>,
     spares: Vec<Peers>,
@@ -100,17 +114,17 @@ pub struct Router<T, S> {
     news: Option<Vec<Announce>>,
 }
 
-impl<T: Copy, S> Router<T, S> {
+impl<T: Copy, R> Router<T, R> {
     /// The router of worker `me`.
-    pub fn new(me: usize, owners: Owners, shard: Shard, mail: Mail<Letter<T, S>>) -> Router<T, S> {
+    pub fn new(me: usize, owners: Owners, shard: Shard, mail: Mail<Letter<T, R>>) -> Router<T, R> {
         Router {
             me,
             owners,
             shard,
             mail,
             scrapes: Gather::new(GATHERED_MAX),
-            survey: None,
-            surveys: 0,
+            rounds: Gather::new(ROUNDS_MAX),
+            visits: VecDeque::new(),
             found: Peers::default(),
             scraped: Vec::new(),
             spares: Vec::new(),
@@ -192,36 +206,54 @@ impl<T: Copy, S> Router<T, S> {
         None
     }
 
-    /// Asks every worker for its sheet, this one through `lanes`. All sheets together follow by
-    /// [`Lanes::deliver_survey`], at once if there is one worker only. While one survey is under
-    /// way no other is begun: its sheets will do. `false`: an inbox is full, and none is under way.
-    pub fn survey(&mut self, lanes: &mut impl Lanes<T, S>) -> bool {
-        if self.survey.is_some() {
-            return true;
-        }
-        let own = lanes.sheet(&self.shard);
-        let others = self.mail.boxes_total() - 1;
-        if others == 0 {
-            lanes.deliver_survey(&[own]);
-            return true;
-        }
-        self.surveys = self.surveys.wrapping_add(1);
-        let (back, number) = (self.me, self.surveys);
-        for worker in (0..=others).filter(|worker| *worker != self.me) {
-            if !self.mail.post(worker, Letter::Survey { number, back }) {
+    /// How many workers there are, this one among them.
+    pub fn workers(&self) -> usize {
+        self.mail.boxes_total()
+    }
+
+    /// Sends what `make` makes round all workers. They follow, all together, by
+    /// [`Lanes::deliver_round`]. `false`: too many rounds are under way, or an inbox is full.
+    pub fn send_round(&mut self, ticket: T, mut make: impl FnMut() -> R) -> bool {
+        let workers = self.workers();
+        let question = (ticket, Vec::with_capacity(workers));
+        let Some(slot) = self.rounds.open(question, workers) else {
+            return false;
+        };
+        let back = self.me;
+        for worker in (0..workers).filter(|worker| *worker != back) {
+            let round = Box::new(make());
+            if !self.mail.post(worker, Letter::Round { slot, back, round }) {
+                self.rounds.close(slot);
                 return false;
             }
         }
-        self.survey = Some(Survey {
-            missing: others,
-            sheets: vec![own],
-        });
+        let round = Box::new(make());
+        self.visits.push_back(Visit { slot, back, round });
         true
+    }
+
+    /// Attends to one round for a turn. Whether there is more to attend to, so that the caller
+    /// should come again without sleeping.
+    pub fn attend(&mut self, lanes: &mut impl Lanes<T, R>) -> bool {
+        let Some(mut visit) = self.visits.pop_front() else {
+            return false;
+        };
+        if lanes.attend(&mut visit.round, &self.shard) {
+            let Visit { slot, back, round } = visit;
+            if back == self.me {
+                self.attended(slot, *round, lanes);
+            } else {
+                self.mail.answer(back, Letter::Attended { slot, round });
+            }
+        } else {
+            self.visits.push_back(visit);
+        }
+        !self.visits.is_empty()
     }
 
     /// Serves the letters that have come in, and hands late answers to their lanes. Whether there
     /// may be more of them, so that the caller should come again without sleeping.
-    pub fn collect(&mut self, now: Seconds, lanes: &mut impl Lanes<T, S>) -> bool {
+    pub fn collect(&mut self, now: Seconds, lanes: &mut impl Lanes<T, R>) -> bool {
         self.mail.open();
         for _ in 0..LETTERS_MAX {
             match self.mail.take() {
@@ -265,7 +297,7 @@ impl<T: Copy, S> Router<T, S> {
         self.shard.sweep(now)
     }
 
-    fn serve(&mut self, now: Seconds, letter: Letter<T, S>, lanes: &mut impl Lanes<T, S>) {
+    fn serve(&mut self, now: Seconds, letter: Letter<T, R>, lanes: &mut impl Lanes<T, R>) {
         match letter {
             Letter::Announce {
                 announce,
@@ -324,25 +356,17 @@ impl<T: Copy, S> Router<T, S> {
                     lanes.deliver(ticket, Reply::Scrape(&scraped));
                 }
             }
-            Letter::Survey { number, back } => {
-                let sheet = Box::new(lanes.sheet(&self.shard));
-                self.mail.answer(back, Letter::Surveyed { number, sheet });
+            Letter::Round { slot, back, round } => {
+                self.visits.push_back(Visit { slot, back, round });
             }
-            Letter::Surveyed { number, sheet } => self.surveyed(number, *sheet, lanes),
+            Letter::Attended { slot, round } => self.attended(slot, *round, lanes),
         }
     }
 
-    /// Takes a sheet; those of a survey given up are of no use.
-    fn surveyed(&mut self, number: u32, sheet: S, lanes: &mut impl Lanes<T, S>) {
-        let Some(survey) = self.survey.as_mut().filter(|_| number == self.surveys) else {
-            return;
-        };
-        survey.sheets.push(sheet);
-        survey.missing -= 1;
-        if survey.missing == 0
-            && let Some(survey) = self.survey.take()
-        {
-            lanes.deliver_survey(&survey.sheets);
+    fn attended(&mut self, slot: Slot, round: R, lanes: &mut impl Lanes<T, R>) {
+        let done = self.rounds.part(slot, |(_, parts)| parts.push(round));
+        if let Some((ticket, parts)) = done {
+            lanes.deliver_round(ticket, parts);
         }
     }
 }

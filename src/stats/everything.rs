@@ -5,7 +5,7 @@ use std::fmt::{Result, Write};
 use crate::stats::modes::{HttpErrors, VERSION};
 use crate::stats::{Count, Report};
 
-/// Writes the document. Full scrapes, live sync and stalls, which opentracker counts here, are
+/// Writes the document. Live sync and stalls, which opentracker counts here, are
 /// always 0.
 pub fn text(report: &Report) -> String {
     let mut out = String::new();
@@ -96,7 +96,7 @@ fn debug(report: &Report, out: &mut String) -> Result {
         ("400 Parse Error", errors.malformed),
         ("400 Invalid Parameter", errors.invalid),
         ("400 Invalid Parameter (compact=0)", 0),
-        ("400 Not Modest", 0),
+        ("400 Not Modest", errors.too_soon),
         ("402 Payment Required", 0),
         ("403 Access Denied", errors.forbidden),
         ("404 Not found", errors.not_found),
@@ -161,7 +161,7 @@ RENEW      <count interval="44">2</count>
       <count code="400 Parse Error">4</count>
       <count code="400 Invalid Parameter">16</count>
       <count code="400 Invalid Parameter (compact=0)">0</count>
-      <count code="400 Not Modest">0</count>
+      <count code="400 Not Modest">9</count>
       <count code="402 Payment Required">0</count>
       <count code="403 Access Denied">5</count>
       <count code="404 Not found">12</count>

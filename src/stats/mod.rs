@@ -6,6 +6,11 @@
 
 mod everything;
 pub mod modes;
+mod networks;
+mod top;
+
+pub use networks::Networks;
+pub use top::{PLACES_MAX, Top};
 
 use crate::types::{Family, Seconds};
 
@@ -21,6 +26,12 @@ pub enum Count {
     HttpAnnounce,
     /// HTTP scrapes that could be understood.
     HttpScrape,
+    /// Full scrapes, `tpbs` and `statedump` included, that were begun.
+    FullScrape,
+    /// Bytes of their answers.
+    FullScrapeBytes,
+    /// Full scrapes refused for their frequency: 429.
+    HttpTooSoon,
     /// HTTP announces and scrapes that were turned away, with a failure reason.
     HttpDenied,
     /// Requests that were led elsewhere: 302.
@@ -75,11 +86,14 @@ pub enum Count {
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 29] = [
+pub const COUNTS: [(Count, &str); 32] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
     (Count::HttpScrape, "http scrapes"),
+    (Count::FullScrape, "full scrapes"),
+    (Count::FullScrapeBytes, "full scrape bytes"),
+    (Count::HttpTooSoon, "http too soon"),
     (Count::HttpDenied, "http denied"),
     (Count::HttpRedirect, "http redirects"),
     (Count::HttpMalformed, "http malformed"),

@@ -1,45 +1,66 @@
 //! The classic `/stats?mode=…` texts of opentracker, which graphs and scripts in the field read.
 
-use crate::stats::{COUNTS, Count, Report, Sheet, everything};
+use crate::stats::{COUNTS, Count, PLACES_MAX, Report, Sheet, everything};
 use crate::types::{Family, Seconds};
 
 /// What runs here, as a line.
 pub const VERSION: &str = concat!("trackerd ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// Writes the text of one mode.
-pub type Mode = fn(&Report) -> String;
+/// What it takes to answer a mode.
+#[derive(Clone, Copy, Debug)]
+pub enum Mode {
+    /// The sheets of all workers, of which this makes a text.
+    Text(fn(&Report) -> String),
+    /// The largest torrents, so many.
+    Top(usize),
+    /// The networks with the most peers.
+    Networks,
+    /// The requests that were kept, which are then forgotten.
+    Requests,
+    /// All torrents, in a format that is named beside the mode.
+    Torrents,
+    /// All torrents, to be remembered at the next start.
+    State,
+}
+
+/// Every mode there is.
+const MODES: [(&str, Mode); 22] = [
+    ("peer", Mode::Text(peer)),
+    ("torr", Mode::Text(torr)),
+    ("conn", Mode::Text(conn)),
+    ("tcp4", Mode::Text(tcp4)),
+    ("udp4", Mode::Text(udp4)),
+    ("scrp", Mode::Text(scrp)),
+    ("fscr", Mode::Text(fscr)),
+    ("completed", Mode::Text(completed)),
+    ("syncs", Mode::Text(syncs)),
+    ("herr", Mode::Text(herr)),
+    ("renew", Mode::Text(renew)),
+    ("numwants", Mode::Text(numwants)),
+    ("everything", Mode::Text(everything::text)),
+    ("version", Mode::Text(version)),
+    ("s24s", Mode::Networks),
+    ("top10", Mode::Top(10)),
+    ("top100", Mode::Top(PLACES_MAX)),
+    ("fulllog", Mode::Requests),
+    ("tpbs", Mode::Torrents),
+    ("statedump", Mode::State),
+    // Our own.
+    ("letters", Mode::Text(letters)),
+    ("counters", Mode::Text(counters)),
+];
+
+/// What no opentracker answers: it knows these modes and has nothing to say.
+const EMPTY: [&str; 2] = ["busy", "woodpeckers"];
 
 /// Why there is no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoMode {
     /// There is no such mode.
     Unknown,
-    /// opentracker has the mode when it is built for it, which it usually is not.
+    /// There is, but not as this tracker is configured.
     NotKept,
 }
-
-/// Every mode there is.
-const MODES: [(&str, Mode); 16] = [
-    ("peer", peer),
-    ("torr", torr),
-    ("conn", conn),
-    ("tcp4", tcp4),
-    ("udp4", udp4),
-    ("scrp", scrp),
-    ("fscr", fscr),
-    ("completed", completed),
-    ("syncs", syncs),
-    ("herr", herr),
-    ("renew", renew),
-    ("numwants", numwants),
-    ("everything", everything::text),
-    ("letters", letters),
-    ("counters", counters),
-    ("version", version),
-];
-
-/// What opentracker answers with 500 unless built for it: logs of requests and networks.
-const NOT_KEPT: [&str; 3] = ["busy", "fulllog", "woodpeckers"];
 
 /// The mode of that name, `peer` if none is named.
 ///
@@ -47,7 +68,7 @@ const NOT_KEPT: [&str; 3] = ["busy", "fulllog", "woodpeckers"];
 /// When there is none.
 pub fn find(name: Option<&[u8]>) -> Result<Mode, NoMode> {
     let name = name.unwrap_or(b"peer");
-    if NOT_KEPT.iter().any(|known| known.as_bytes() == name) {
+    if EMPTY.iter().any(|known| known.as_bytes() == name) {
         return Err(NoMode::NotKept);
     }
     let found = MODES.iter().find(|(known, _)| known.as_bytes() == name);
@@ -66,6 +87,8 @@ pub struct HttpErrors {
     pub malformed: u64,
     /// 400: a parameter is missing or wrong.
     pub invalid: u64,
+    /// Full scrapes that came too soon after another; opentracker says 402 to them.
+    pub too_soon: u64,
     /// 403.
     pub forbidden: u64,
     /// 404.
@@ -82,6 +105,7 @@ impl HttpErrors {
             redirect: count(Count::HttpRedirect),
             malformed: count(Count::HttpMalformed),
             invalid: count(Count::HttpInvalid),
+            too_soon: count(Count::HttpTooSoon),
             forbidden: count(Count::HttpForbidden),
             not_found: count(Count::HttpNotFound),
             unavailable: count(Count::HttpUnavailable).wrapping_add(count(Count::TcpRefused)),
@@ -161,10 +185,16 @@ fn scrp(report: &Report) -> String {
     format!("{tcp}\n{udp}\n{since}\nopentracker scrape stats, {rate} scrape/s (tcp and udp)")
 }
 
-/// Scrapes of everything, of which there are none.
+/// Scrapes of everything, and the bytes they took.
 fn fscr(report: &Report) -> String {
+    let count = |what| report.sum.counters.total(what);
+    let (scrapes, bytes) = (count(Count::FullScrape), count(Count::FullScrapeBytes));
+    let [scrapes_rate, bytes_rate] = [scrapes, bytes].map(|n| n / u64::from(report.uptime.max(1)));
     let since = since(report.uptime);
-    format!("0\n0\n{since}\nopentracker full scrape stats, 0 conns/s :: 0 bytes/s.")
+    format!(
+        "{scrapes}\n{bytes}\n{since}\nopentracker full scrape stats, \
+         {scrapes_rate} conns/s :: {bytes_rate} bytes/s."
+    )
 }
 
 /// Downloads, and how many an hour.
@@ -270,6 +300,9 @@ pub(super) mod tests {
             (Family::V6, Count::HttpNotFound, 12),
             (Family::V4, Count::HttpUnavailable, 1),
             (Family::V4, Count::TcpRefused, 2),
+            (Family::V6, Count::FullScrape, 2),
+            (Family::V6, Count::FullScrapeBytes, 1000),
+            (Family::V4, Count::HttpTooSoon, 9),
         ] {
             sum.counters.add(family, what, n);
         }
@@ -285,7 +318,10 @@ pub(super) mod tests {
     }
 
     fn text(mode: &str) -> String {
-        find(Some(mode.as_bytes())).unwrap()(&report())
+        match find(Some(mode.as_bytes())).unwrap() {
+            Mode::Text(text) => text(&report()),
+            other => panic!("{mode}: {other:?}"),
+        }
     }
 
     #[test]
@@ -318,7 +354,7 @@ pub(super) mod tests {
             ),
             (
                 "fscr",
-                format!("0\n0\n{since} full scrape stats, 0 conns/s :: 0 bytes/s."),
+                format!("2\n1000\n{since} full scrape stats, 0 conns/s :: 14 bytes/s."),
             ),
             (
                 "syncs",
@@ -376,7 +412,10 @@ pub(super) mod tests {
 
     #[test]
     fn modes_are_found_by_name() {
-        assert_eq!(find(None).unwrap()(&report()), peer(&report()));
+        let Ok(Mode::Text(unnamed)) = find(None) else {
+            panic!("no text")
+        };
+        assert_eq!(unnamed(&report()), text("peer"));
         assert_eq!(find(Some(b"nonsense")).err(), Some(NoMode::Unknown));
         assert_eq!(find(Some(b"")).err(), Some(NoMode::Unknown));
         assert_eq!(find(Some(b"busy")).err(), Some(NoMode::NotKept));

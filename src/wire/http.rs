@@ -45,6 +45,8 @@ impl Status {
     pub const CONTENT_TOO_LARGE: Status = Status(413);
     /// The request line alone is longer than [`HEAD_LEN_MAX`].
     pub const URI_TOO_LONG: Status = Status(414);
+    /// Too often.
+    pub const TOO_MANY: Status = Status(429);
     /// The head is longer than [`HEAD_LEN_MAX`].
     pub const HEAD_TOO_LARGE: Status = Status(431);
     /// Not what this tracker can do.
@@ -66,6 +68,7 @@ impl Status {
             Status::REQUEST_TIMEOUT => "Request Timeout",
             Status::CONTENT_TOO_LARGE => "Content Too Large",
             Status::URI_TOO_LONG => "URI Too Long",
+            Status::TOO_MANY => "Too Many Requests",
             Status::HEAD_TOO_LARGE => "Request Header Fields Too Large",
             Status::INTERNAL_ERROR => "Internal Server Error",
             Status::UNAVAILABLE => "Service Unavailable",
@@ -178,8 +181,12 @@ pub struct Response<'a> {
     pub keep_alive: bool,
     /// Empty for none.
     pub content_type: &'a [u8],
-    /// Bytes of the body; `None` when the body ends with the connection.
+    /// Bytes of the body; `None` when the body comes in chunks, or ends with the connection.
     pub content_length: Option<u64>,
+    /// Whether the body comes in chunks ([`super::chunked`]).
+    pub chunked: bool,
+    /// How the body is compressed; empty for not at all.
+    pub encoding: &'a [u8],
     /// Where to look instead.
     pub location: Option<&'a [u8]>,
 }
@@ -199,6 +206,12 @@ impl<'a> Response<'a> {
             out.extend_from_slice(b"Content-Length: ");
             decimal::emit(len, out);
             out.extend_from_slice(b"\r\n");
+        }
+        if self.chunked {
+            emit_header("Transfer-Encoding", b"chunked", out);
+        }
+        if !self.encoding.is_empty() {
+            emit_header("Content-Encoding", self.encoding, out);
         }
         if let Some(location) = self.location {
             emit_header("Location", location, out);
@@ -237,6 +250,8 @@ impl<'a> Response<'a> {
             keep_alive: framing.keep_alive(version),
             content_type: headers.named("Content-Type").next().unwrap_or_default(),
             content_length: framing.content_length,
+            chunked: false,
+            encoding: headers.named("Content-Encoding").next().unwrap_or_default(),
             location: headers.named("Location").next(),
         };
         Ok(Some((response, end)))
@@ -708,6 +723,7 @@ mod tests {
             keep_alive: bool,
             content_type in "([a-z]{1,9}/[a-z]{1,9})?",
             content_length: Option<u64>,
+            encoding in "(gzip)?",
             location in proptest::option::of("https?://[a-z.]{1,20}/"),
         ) {
             let response = Response {
@@ -716,6 +732,8 @@ mod tests {
                 keep_alive,
                 content_type: content_type.as_bytes(),
                 content_length,
+                chunked: false,
+                encoding: encoding.as_bytes(),
                 location: location.as_deref().map(str::as_bytes),
             };
             let mut bytes = Vec::new();

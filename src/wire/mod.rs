@@ -9,8 +9,11 @@
 
 pub mod answer;
 pub mod bencode;
+pub mod chunked;
 pub mod compact;
 mod decimal;
+pub mod dump;
+pub mod gzip;
 pub mod http;
 pub mod livesync;
 pub mod place;

@@ -8,6 +8,7 @@ mod harness;
 
 mod extensions;
 mod floods;
+mod full_scrape;
 mod http;
 mod http_limits;
 mod limits;

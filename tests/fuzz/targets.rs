@@ -7,9 +7,10 @@
 use trackerd::access::{HashList, KeyList, Ranges};
 use trackerd::config::{self, Command};
 use trackerd::error::Exit;
-use trackerd::types::{Family, InfoHash, Peers};
+use trackerd::types::{Counts, Entry, Family, InfoHash, Peers};
 use trackerd::wire::answer;
 use trackerd::wire::bencode::Value;
+use trackerd::wire::dump::{Format, State};
 use trackerd::wire::http::{HEAD_LEN_MAX, Head, Response, Version, emit_request};
 use trackerd::wire::proxy::Preface;
 use trackerd::wire::{compact, livesync, place, query, udp};
@@ -38,6 +39,7 @@ targets! {
     response_head,
     scrape_answer,
     scrape_query,
+    state_line,
     tracker_url,
     udp_reply,
     udp_request,
@@ -395,4 +397,23 @@ fn sound(outcome: Result<Command, trackerd::error::Fatal>) {
             assert!(!fatal.at.is_empty() && !fatal.what.is_empty());
         }
     }
+}
+
+/// What is read from a line of a dump, written again, is read the same.
+pub fn state_line(bytes: &[u8]) {
+    let Some(state) = State::parse(bytes) else {
+        return;
+    };
+    let counts = Counts {
+        completed: state.completed,
+        ..Counts::default()
+    };
+    let entry = Entry {
+        info_hash: state.info_hash,
+        counts,
+        idle_secs: 0,
+    };
+    let mut emitted = Vec::new();
+    Format::State.emit(&entry, state.minutes, &mut emitted);
+    assert_eq!(State::parse(&emitted), Some(state));
 }

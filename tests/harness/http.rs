@@ -167,9 +167,31 @@ impl Answer {
             head,
             body: Vec::new(),
         };
+        if answer.header("Transfer-Encoding") == Some("chunked") {
+            let len = answer.take_chunks(&bytes[end..])?;
+            return Some((answer, end + len));
+        }
         let len: usize = answer.header("Content-Length").unwrap().parse().unwrap();
         answer.body = bytes.get(end..end + len)?.to_vec();
         Some((answer, end + len))
+    }
+
+    /// Puts a body in chunks together; how long it was with all that is between them.
+    fn take_chunks(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            let digits = bytes[at..].windows(2).position(|two| two == b"\r\n")?;
+            let size = std::str::from_utf8(&bytes[at..at + digits]).unwrap();
+            let size = usize::from_str_radix(size, 16).unwrap();
+            let begin = at + digits + 2;
+            let chunk = bytes.get(begin..begin + size + 2)?;
+            assert_eq!(&chunk[size..], b"\r\n", "the end of a chunk");
+            self.body.extend_from_slice(&chunk[..size]);
+            at = begin + size + 2;
+            if size == 0 {
+                return Some(at);
+            }
+        }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -60,6 +60,38 @@ pub(super) const ACCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "access.full_scrape",
+        value: "yes|no",
+        default: "yes",
+        help: "Whether to list all torrents for those who ask",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.full_scrape),
+        ..ROW
+    },
+    Setting {
+        key: "access.full_scrape_net",
+        value: "IP[/BITS]",
+        repeatable: true,
+        help: "List all torrents only for this address or network",
+        kind: Kind::Net(|d| &mut d.full_scrapers),
+        ..ROW
+    },
+    Setting {
+        key: "access.full_scrape_interval",
+        value: "SECONDS",
+        default: "300",
+        help: "The least time between two such lists for one address; 0 for none",
+        kind: Kind::Number(0, 86_400, |d| &mut d.full_scrape_interval),
+        ..ROW
+    },
+    Setting {
+        key: "stats.fulllog",
+        value: "IP[/BITS]",
+        repeatable: true,
+        help: "Keep the HTTP requests from this network for /stats?mode=fulllog",
+        kind: Kind::Net(|d| &mut d.watched),
+        ..ROW
+    },
+    Setting {
         key: "access.proxy",
         value: "IP[/BITS]",
         repeatable: true,

@@ -261,4 +261,4 @@ pub static FLAGS: &[Flag] = &[
 pub(super) const MISSING: &[&str] = &["livesync.", "batchsync."];
 
 /// Letters of opentracker that are missing here.
-pub(super) const MISSING_SHORT: &[char] = &['l', 's'];
+pub(super) const MISSING_SHORT: &[char] = &['s'];

@@ -45,6 +45,14 @@ pub(super) const PROCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "tracker.load",
+        value: "FILE",
+        short: Some('l'),
+        help: "Remember the torrents of this file, written by /stats?mode=statedump",
+        kind: Kind::Path(|d| &mut d.load),
+        ..ROW
+    },
+    Setting {
         key: "tracker.user",
         value: "NAME",
         default: "nobody",
