@@ -7,6 +7,7 @@ _trackerd() {
         -i
         -p
         -P
+        --port
         -t
         --test
         -V
@@ -17,11 +18,19 @@ _trackerd() {
         --listen.tcp_udp
         --listen.tcp
         --listen.udp
+        --no-tcp
+        --listen.no_tcp
+        --no-udp
+        --listen.no_udp
         --workers
         --tracker.workers
         --listen.udp.workers
         --listen.udp.receive_buffer
         --tracker.pin_workers
+        --nofile
+        --tracker.nofile
+        --core
+        --tracker.core
         -d
         --tracker.rootdir
         -l
@@ -30,11 +39,19 @@ _trackerd() {
         --tracker.user
         --log-level
         --log.level
+        --interval
         --tracker.interval
         --tracker.interval_jitter
         --tracker.min_interval
         --tracker.peer_timeout
+        --max-load-avg
+        --load.limit
+        --min-interval
+        --load.interval_min
+        --max-interval
+        --load.interval_max
         --tracker.numwant_default
+        --max-peers-per-response
         --tracker.numwant_max
         --tracker.external_ip
         --tracker.scrape_interval
@@ -55,6 +72,7 @@ _trackerd() {
         --access.full_scrape_interval
         --stats.fulllog
         --access.proxy
+        --x-forwarded-for
         --access.proxy_header
         --access.proxy_protocol
         --tracker.ip_from_query
@@ -78,7 +96,10 @@ _trackerd() {
         -r
         --tracker.redirect_url
         --http.connections_max
+        --keep-alive
+        --http.keep_alive
         --http.idle_secs_max
+        --socket-timeout
         --http.request_secs_max'
     COMPREPLY=()
     case $before in
@@ -94,6 +115,9 @@ _trackerd() {
     -P)
         :
         ;;
+    --port)
+        :
+        ;;
     --listen.tcp_udp)
         :
         ;;
@@ -102,6 +126,12 @@ _trackerd() {
         ;;
     --listen.udp)
         :
+        ;;
+    --no-tcp | --listen.no_tcp)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --no-udp | --listen.no_udp)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
         ;;
     --workers | --tracker.workers)
         :
@@ -115,6 +145,12 @@ _trackerd() {
     --tracker.pin_workers)
         mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
         ;;
+    --nofile | --tracker.nofile)
+        :
+        ;;
+    --core | --tracker.core)
+        :
+        ;;
     -d | --tracker.rootdir)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
@@ -127,7 +163,7 @@ _trackerd() {
     --log-level | --log.level)
         mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$current")
         ;;
-    --tracker.interval)
+    --interval | --tracker.interval)
         :
         ;;
     --tracker.interval_jitter)
@@ -139,10 +175,19 @@ _trackerd() {
     --tracker.peer_timeout)
         :
         ;;
+    --max-load-avg | --load.limit)
+        :
+        ;;
+    --min-interval | --load.interval_min)
+        :
+        ;;
+    --max-interval | --load.interval_max)
+        :
+        ;;
     --tracker.numwant_default)
         :
         ;;
-    --tracker.numwant_max)
+    --max-peers-per-response | --tracker.numwant_max)
         :
         ;;
     --tracker.external_ip)
@@ -193,7 +238,7 @@ _trackerd() {
     --access.proxy)
         :
         ;;
-    --access.proxy_header)
+    --x-forwarded-for | --access.proxy_header)
         :
         ;;
     --access.proxy_protocol)
@@ -259,10 +304,13 @@ _trackerd() {
     --http.connections_max)
         :
         ;;
+    --keep-alive | --http.keep_alive)
+        :
+        ;;
     --http.idle_secs_max)
         :
         ;;
-    --http.request_secs_max)
+    --socket-timeout | --http.request_secs_max)
         :
         ;;
     *)

@@ -1,11 +1,11 @@
 //! From what was said to what is meant: defaults, and the relations between settings.
 
-use super::intervals::{Contradiction, Intervals};
+use super::intervals::{Ceiling, Contradiction, Intervals, Load};
 use super::limits::{LimitsSaid, Programs};
 use super::parse::Said;
 use super::settings::{Kind, PORT, Setting};
 use super::values::{self, Place};
-use super::{Config, HashFile, Listen};
+use super::{Amount, Config, HashFile, Listen};
 use crate::error::{Exit, Fatal};
 use crate::types::Net;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,6 +17,10 @@ pub struct Draft {
     pub listens: Vec<Listen>,
     pub workers: Option<u32>,
     pub udp_workers: Option<u32>,
+    pub no_tcp: Option<&'static str>,
+    pub no_udp: Option<&'static str>,
+    pub nofile: Option<Amount>,
+    pub core: Option<Amount>,
     pub receive_buffer: Option<u32>,
     pub pin_workers: Option<&'static str>,
     pub rootdir: Option<PathBuf>,
@@ -26,6 +30,9 @@ pub struct Draft {
     pub interval: Option<u32>,
     pub interval_jitter: Option<u32>,
     pub min_interval: Option<u32>,
+    pub load_limit: Option<Ceiling>,
+    pub load_interval_min: Option<u32>,
+    pub load_interval_max: Option<u32>,
     pub peer_timeout: Option<u32>,
     pub numwant_default: Option<u32>,
     pub numwant_max: Option<u32>,
@@ -54,6 +61,7 @@ pub struct Draft {
     pub program_text: Option<String>,
     pub limits: LimitsSaid,
     pub connections_max: Option<u32>,
+    pub keep_alive: Option<bool>,
     pub idle_secs_max: Option<u32>,
     pub request_secs_max: Option<u32>,
     pub log_level: Option<&'static str>,
@@ -67,8 +75,9 @@ pub fn config(said: &[Said]) -> Result<Config, Fatal> {
             .put(said.setting, &said.value)
             .map_err(|what| said.fatal(&what))?;
     }
+    let idle = draft.idle();
     let config = draft.finish();
-    match config.contradiction() {
+    match idle.or_else(|| config.contradiction()) {
         None => Ok(config),
         Some((keys, what)) => {
             let culprit = said.iter().rfind(|said| keys.contains(&said.setting.key));
@@ -94,6 +103,7 @@ impl Draft {
             Kind::Texts(check, slot) => slot(self).push(check(text)?.to_owned()),
             Kind::Net(slot) => slot(self).push(values::net(text)?),
             Kind::Hashes(list) => self.put_hashes(list(text.into()))?,
+            Kind::Own(put) => put(self, text)?,
             Kind::Listen { tcp, udp } => self.put_listen(values::place(text)?, tcp, udp),
         }
         Ok(())
@@ -154,7 +164,8 @@ impl Draft {
         if self.listens.is_empty() {
             self.put_listen(Place::Everywhere(PORT), true, true);
         }
-        let interval = self.interval.unwrap_or(1800);
+        self.leave_out();
+        let intervals = self.intervals();
         let numwant_max = self.numwant_max.unwrap_or(200);
         let workers = self
             .workers
@@ -162,18 +173,15 @@ impl Draft {
         Config {
             listens: self.listens,
             workers: workers.map(|workers| workers as usize),
+            open_files: self.nofile,
+            core_bytes: self.core,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
             pin_workers: self.pin_workers == Some("yes"),
             rootdir: self.rootdir,
             load: self.load,
             user: self.user,
             redirect_url: self.redirect_url,
-            intervals: Intervals {
-                interval,
-                jitter: self.interval_jitter,
-                min_interval: self.min_interval.unwrap_or(interval / 2),
-                peer_timeout: self.peer_timeout,
-            },
+            intervals,
             numwant_default: self.numwant_default.unwrap_or(50.min(numwant_max)) as u16,
             numwant_max: numwant_max as u16,
             external_ip: self.external_ip == Some("yes"),
@@ -205,9 +213,60 @@ impl Draft {
             program_text: self.program_text,
             limits: self.limits.finish(),
             connections_max: self.connections_max.unwrap_or(4000) as usize,
+            keep_alive: self.keep_alive.unwrap_or(true),
             idle_secs_max: self.idle_secs_max.unwrap_or(30),
             request_secs_max: self.request_secs_max.unwrap_or(10),
             log_level: self.log_level.unwrap_or("info"),
+        }
+    }
+
+    /// What was said to no effect, though it sounds as if it had one.
+    fn idle(&self) -> Option<Contradiction> {
+        let unheeded = self.proxy_header.is_some() && self.proxies.is_empty();
+        unheeded.then(|| {
+            let what = "the header is believed from proxies only: name them with access.proxy";
+            (&["access.proxy_header"][..], what.into())
+        })
+    }
+
+    /// Takes out the protocol that shall not be served.
+    fn leave_out(&mut self) {
+        let (no_tcp, no_udp) = (self.no_tcp == Some("yes"), self.no_udp == Some("yes"));
+        for listen in &mut self.listens {
+            listen.tcp &= !no_tcp;
+            listen.udp &= !no_udp;
+        }
+        self.listens.retain(|listen| listen.tcp || listen.udp);
+    }
+
+    fn intervals(&self) -> Intervals {
+        let (least, most) = (self.load_interval_min, self.load_interval_max);
+        let driven = self.load_limit.is_some() || least.is_some() || most.is_some();
+        let load = driven.then(|| {
+            let max = most.unwrap_or_else(|| least.unwrap_or(0).max(1800));
+            Load {
+                limit: self.load_limit.unwrap_or(Ceiling::Auto),
+                min: least.unwrap_or_else(|| max.min(240)),
+                max,
+            }
+        });
+        let begin = load.map_or(1800, |load| load.max);
+        let intervals = Intervals {
+            interval: self.interval.unwrap_or(begin),
+            jitter: self.interval_jitter,
+            min_interval: 0,
+            peer_timeout: self.peer_timeout,
+            load,
+        };
+        let unsaid = intervals.lowest() / 2;
+        let min_interval = self.min_interval.unwrap_or(unsaid);
+        Intervals {
+            min_interval: match load {
+                // Whoever was told the shortest interval shall not be found too early later on.
+                Some(_) => min_interval.min(intervals.shortest()),
+                None => min_interval,
+            },
+            ..intervals
         }
     }
 }
@@ -216,6 +275,13 @@ impl Config {
     fn contradiction(&self) -> Option<Contradiction> {
         if let Some(contradiction) = self.intervals.contradiction() {
             return Some(contradiction);
+        }
+        if self.listens.is_empty() {
+            return Some((
+                &["listen.no_tcp", "listen.no_udp"],
+                "nothing would be left to listen on: leave this out, or name other addresses"
+                    .into(),
+            ));
         }
         if self.fifo_add.is_some() && self.fifo_add == self.fifo_delete {
             return Some((

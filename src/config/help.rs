@@ -22,7 +22,7 @@ pub fn help() -> String {
             entry(
                 &mut text,
                 &setting.names(),
-                setting.value,
+                &setting.argument(),
                 setting.help,
                 &facts,
             );

@@ -15,7 +15,7 @@ mod suggest;
 mod values;
 
 pub use help::help;
-pub use intervals::Intervals;
+pub use intervals::{Ceiling, Intervals, Load};
 pub use limits::{Limits, Programs};
 
 use crate::error::Fatal;
@@ -48,6 +48,10 @@ pub struct Config {
     pub listens: Vec<Listen>,
     /// Threads; `None` means one for each online CPU.
     pub workers: Option<usize>,
+    /// How many files may be open; `None` means as many as the system lets us have.
+    pub open_files: Option<Amount>,
+    /// How large the image of a crash may be, in bytes; `None` leaves it to the system.
+    pub core_bytes: Option<Amount>,
     /// Bytes of requests that may wait in each UDP socket; `None` leaves it to the system.
     pub receive_buffer: Option<usize>,
     /// Whether each worker keeps to a CPU of its own.
@@ -114,12 +118,23 @@ pub struct Config {
     pub limits: Limits,
     /// The most TCP connections at a time, all workers together.
     pub connections_max: usize,
+    /// Whether connections may stay for a next request.
+    pub keep_alive: bool,
     /// How long a connection may wait for its next request.
     pub idle_secs_max: Seconds,
     /// How long a request may take to arrive, from its first byte to its last.
     pub request_secs_max: Seconds,
     /// The least important messages to log: error, warn, info, debug or trace.
     pub log_level: &'static str,
+}
+
+/// How much of something the system shall grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// So much.
+    Of(u32),
+    /// As much as it can.
+    Max,
 }
 
 /// An address to listen on.

@@ -5,7 +5,7 @@ use super::suggest::nearest;
 use super::values;
 use crate::error::{Exit, Fatal};
 use lexopt::{Arg, Parser};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
@@ -85,7 +85,10 @@ where
                 }
             }
         } else if let Some(setting) = settings().find(|s| s.names().contains(&option)) {
-            let value = value(&mut parser, &option, setting.value)?;
+            let value = match implied(&mut parser, setting) {
+                Some(value) => value,
+                None => value(&mut parser, &option, setting.value)?,
+            };
             args.push(option, setting, value);
         } else {
             return Err(usage(&option, unknown_option(&option)));
@@ -269,6 +272,20 @@ fn value(parser: &mut Parser, option: &str, stands_for: &str) -> Result<String, 
     value
         .into_string()
         .map_err(|_| usage(option, "its value is not UTF-8"))
+}
+
+/// What an option means that needs no value, if none follows.
+fn implied(parser: &mut Parser, setting: &Setting) -> Option<String> {
+    if setting.implied.is_empty() {
+        return None;
+    }
+    let is_option = |next: &OsStr| next.as_encoded_bytes().starts_with(b"-");
+    let follows = match parser.try_raw_args() {
+        // There is none when the value is attached, as `--name=value`.
+        None => true,
+        Some(args) => args.peek().is_some_and(|next| !is_option(next)),
+    };
+    (!follows).then(|| setting.implied.to_owned())
 }
 
 fn unknown_option(option: &str) -> String {

@@ -1,5 +1,7 @@
 //! Values as operators write them. An error says what is wrong with the value and what would do.
 
+use super::Amount;
+use super::intervals::Ceiling;
 use super::settings::PORT;
 use crate::types::Net;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -60,6 +62,45 @@ pub fn number(text: &str, min: u32, max: u32) -> Result<u32, String> {
         _ => Err(format!(
             "`{text}` is not a whole number from {min} to {max}"
         )),
+    }
+}
+
+/// A whole number from `min` to `max`, or `max`, for which etracker says `-1`.
+pub fn amount(text: &str, min: u32, max: u32) -> Result<Amount, String> {
+    match text {
+        "max" | "-1" => Ok(Amount::Max),
+        text => number(text, min, max)
+            .map(Amount::Of)
+            .map_err(|what| format!("{what}, nor max")),
+    }
+}
+
+/// A load in hundredths, written as a number with two decimals at most; `auto` stands for one that
+/// depends on the machine.
+pub fn load(text: &str) -> Result<Ceiling, String> {
+    if text == "auto" {
+        return Ok(Ceiling::Auto);
+    }
+    let (whole, parts) = text.split_once('.').unwrap_or((text, "0"));
+    let scale = if parts.len() == 1 { 10 } else { 1 };
+    match (number(whole, 0, 1000), number(parts, 0, 99)) {
+        (Ok(whole), Ok(parts @ 0..=99)) if text.len() <= 7 && whole + parts > 0 => {
+            Ok(Ceiling::Hundredths(whole * 100 + parts * scale))
+        }
+        _ => Err(format!(
+            "`{text}` is neither auto nor a load from 0.01 to 1000.99"
+        )),
+    }
+}
+
+/// `on`, `off`, or for how many seconds.
+pub fn keep_alive(text: &str) -> Result<(bool, Option<u32>), String> {
+    match text {
+        "on" => Ok((true, None)),
+        "off" => Ok((false, None)),
+        text => number(text, 1, 3600)
+            .map(|secs| (true, Some(secs)))
+            .map_err(|what| format!("{what}, nor on, nor off")),
     }
 }
 

@@ -2,17 +2,18 @@
 
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::Sender;
 
-use crate::config::Config;
+use crate::config::{Amount, Config};
 use crate::error::{Exit, Fatal};
 use crate::net::rules::Rules;
+use crate::net::tempo::Pace;
 use crate::router::Wake;
 use crate::sys::clock::Clock;
-use crate::sys::process::{self, User};
+use crate::sys::process::{self, Limit, Ration, User};
 use crate::sys::signal::{Signal, Signals};
 
 /// Whom to become when nobody of the configured name exists: as opentracker does.
@@ -27,6 +28,10 @@ pub struct Shared {
     pub clock: Clock,
     /// Set when everybody shall come to an end.
     pub stopping: AtomicBool,
+    /// The interval in force, and where it comes from and goes to.
+    interval: AtomicU32,
+    previous: AtomicU32,
+    required: AtomicU32,
     rules: Mutex<Rules>,
     /// Counts the rules there have been.
     version: AtomicUsize,
@@ -38,9 +43,28 @@ impl Shared {
         Shared {
             clock: Clock::start(),
             stopping: AtomicBool::new(false),
+            interval: AtomicU32::new(rules.terms.interval),
+            previous: AtomicU32::new(rules.terms.interval),
+            required: AtomicU32::new(rules.terms.interval),
             rules: Mutex::new(rules),
             version: AtomicUsize::new(0),
         }
+    }
+
+    /// The interval in force, and where it comes from and goes to.
+    pub fn pace(&self) -> Pace {
+        Pace {
+            interval: self.interval.load(Ordering::Relaxed),
+            previous: self.previous.load(Ordering::Relaxed),
+            required: self.required.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Puts another interval in force, within a second.
+    pub fn set_pace(&self, pace: Pace) {
+        self.interval.store(pace.interval, Ordering::Relaxed);
+        self.previous.store(pace.previous, Ordering::Relaxed);
+        self.required.store(pace.required, Ordering::Relaxed);
     }
 
     /// The rules in force.
@@ -71,6 +95,39 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Rules> {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Asks the system for what the configuration wants of it, and says what came of that; how many
+/// files may be open.
+///
+/// # Errors
+/// When the system doesn't even say what there is.
+pub fn raise_limits(config: &Config) -> io::Result<usize> {
+    let wanted = |amount| match amount {
+        Some(Amount::Of(n)) => Some(u64::from(n)),
+        Some(Amount::Max) | None => None,
+    };
+    let files = wanted(config.open_files);
+    let open_files = raise(Ration::OpenFiles, "open files", "tracker.nofile", files)?;
+    if config.core_bytes.is_some() {
+        let bytes = wanted(config.core_bytes);
+        raise(Ration::CoreBytes, "core bytes", "tracker.core", bytes)?;
+    }
+    Ok(usize::try_from(open_files.soft).unwrap_or(usize::MAX))
+}
+
+fn raise(ration: Ration, what: &str, key: &str, wanted: Option<u64>) -> io::Result<Limit> {
+    let before = ration.limit()?;
+    // Where nothing can be changed, what there is will have to do.
+    let after = ration.set(wanted).or_else(|_| ration.limit())?;
+    log::info!("limit of {what}: {before} until now, {after} from now on");
+    if wanted.is_some_and(|wanted| after.soft < wanted) {
+        log::warn!(
+            "{key}: the system grants no more than {}; root may have more",
+            after.soft
+        );
+    }
+    Ok(after)
 }
 
 /// Enters the root directory and becomes the user of the configuration, as far as root can.

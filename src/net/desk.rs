@@ -31,6 +31,8 @@ pub struct Terms {
     pub id: Option<String>,
     /// A text for the users of clients.
     pub warning: Option<String>,
+    /// Whether connections may stay for a next request.
+    pub keep_alive: bool,
     /// Where `/` leads, if anywhere.
     pub redirect_url: Option<String>,
     /// The path of the statistics, without a leading slash.
@@ -52,6 +54,15 @@ pub struct Promise {
     pub interval: Seconds,
     /// How long it is remembered without that, which is longer.
     pub keep_secs: Seconds,
+}
+
+impl Terms {
+    /// Takes over the interval of this second, if it is one that changes.
+    pub fn follow(&mut self, interval: Seconds) {
+        if self.intervals.load.is_some() {
+            self.interval = interval;
+        }
+    }
 }
 
 /// How often the log may complain.

@@ -106,7 +106,7 @@ impl Http {
         desk.requests.keep(&desk.gate.watched, from, asked.bytes);
         let pending = Pending {
             version: asked.head.version,
-            keep_alive: asked.head.keep_alive,
+            keep_alive: asked.head.keep_alive && office.desk.terms.keep_alive,
             asker: Family::of(from),
             client: from,
             question: Question::Page,

@@ -20,6 +20,7 @@ mod rules;
 mod scroll;
 mod strangers;
 mod tcp;
+mod tempo;
 mod udp;
 mod worker;
 
@@ -74,7 +75,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     memory::give_back_early();
     // Before any thread starts: threads inherit which signals are taken out of their hands.
     let signals = Signals::open().map_err(os("signals"))?;
-    let descriptors = process::raise_open_files().map_err(os("open files"))?;
+    let descriptors = control::raise_limits(config).map_err(os("open files"))?;
     let online = || thread::available_parallelism().map_or(1, Into::into);
     let workers = config.workers.unwrap_or_else(online);
     let bound = bind::bind(&config.listens, workers)?;
@@ -88,7 +89,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     }
     let origin = Origin::new(args, config, process::is_root());
     control::drop_privileges(config)?;
-    let peer_secs = config.intervals.keep_secs(config.intervals.interval);
+    let peer_secs = config.intervals.keep_secs(config.intervals.highest());
     let grants = Grants {
         descriptors,
         used: workers * (3 + bound.names.len()),
@@ -118,13 +119,13 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
     let threads = start(workers, config.pin_workers).map_err(os("threads"))?;
-    let clerk = Clerk {
+    let clerk = Clerk::new(
         origin,
-        config: config.clone(),
+        config.clone(),
         grants,
-        shared: Arc::clone(&shared),
-        wakes: wakes.clone(),
-    };
+        Arc::clone(&shared),
+        wakes.clone(),
+    );
     let clerk = clerk.start(fifos).map_err(os("threads"))?;
     // Who doesn't listen any more is no reason not to serve.
     let _ = writeln!(io::stderr(), "ready: {addresses}");

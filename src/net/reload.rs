@@ -14,11 +14,12 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 
 use crate::access::{HashList, Torrents};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Intervals};
 use crate::error::{Exit, Fatal};
 use crate::net::control::Shared;
 use crate::net::fifo::{Change, Fifo, Note};
 use crate::net::rules::{Grants, Occasion, Rules};
+use crate::net::tempo::{Pace, Tempo};
 use crate::router::Wake;
 use crate::sys::process;
 use crate::types::{InfoHash, Seconds};
@@ -62,18 +63,39 @@ impl Origin {
 /// Keeps the rules up to date.
 pub struct Clerk {
     /// Where the configuration is read again.
-    pub origin: Origin,
+    origin: Origin,
     /// The configuration in force.
-    pub config: Config,
+    config: Config,
     /// What the start has settled.
-    pub grants: Grants,
+    grants: Grants,
     /// What the workers read.
-    pub shared: Arc<Shared>,
+    shared: Arc<Shared>,
     /// What makes them read it.
-    pub wakes: Vec<Wake>,
+    wakes: Vec<Wake>,
+    tempo: Option<Tempo>,
 }
 
 impl Clerk {
+    /// A clerk who keeps to this configuration.
+    pub fn new(
+        origin: Origin,
+        config: Config,
+        grants: Grants,
+        shared: Arc<Shared>,
+        wakes: Vec<Wake>,
+    ) -> Clerk {
+        let mut clerk = Clerk {
+            origin,
+            config,
+            grants,
+            shared,
+            wakes,
+            tempo: None,
+        };
+        clerk.set_tempo();
+        clerk
+    }
+
     /// Sets the clerk to work on a thread of its own. What is returned takes errands; one that
     /// waits already is enough.
     pub fn start(self, fifos: Vec<Fifo>) -> io::Result<Sender<()>> {
@@ -92,8 +114,16 @@ impl Clerk {
     }
 
     fn run(mut self, errands: &Receiver<()>, notes: &Receiver<Note>) {
+        let seconds = crossbeam_channel::tick(Duration::from_secs(1));
+        let never = crossbeam_channel::never();
         loop {
+            let seconds = if self.tempo.is_some() {
+                &seconds
+            } else {
+                &never
+            };
             crossbeam_channel::select! {
+                recv(seconds) -> _ => self.tick(),
                 recv(errands) -> errand => match errand {
                     Ok(()) => self.reload(),
                     Err(_) => return,
@@ -105,6 +135,34 @@ impl Clerk {
                 },
             }
         }
+    }
+
+    /// Has the interval follow the load.
+    fn tick(&mut self) {
+        if let Some(tempo) = &mut self.tempo {
+            let before = tempo.pace();
+            let cpus = process::cpus_online();
+            let averages = || process::load_averages().ok();
+            tempo.tick(self.shared.clock.read(), cpus, averages);
+            if tempo.pace() != before {
+                self.shared.set_pace(tempo.pace());
+            }
+        }
+    }
+
+    /// Puts the intervals of the configuration in force. One that follows the load goes on from
+    /// where it is.
+    fn set_tempo(&mut self) {
+        let Intervals { interval, load, .. } = self.config.intervals;
+        match (&mut self.tempo, load) {
+            (Some(tempo), Some(load)) => tempo.change(load),
+            (_, None) => self.tempo = None,
+            (None, Some(load)) => {
+                self.tempo = Some(Tempo::new(load, interval, self.shared.clock.read()));
+            }
+        }
+        let pace = self.tempo.as_ref().map(Tempo::pace);
+        self.shared.set_pace(pace.unwrap_or(Pace::at(interval)));
     }
 
     /// Does to the list in force what a fifo says. The next reload makes it what the file says.
@@ -148,6 +206,7 @@ impl Clerk {
             Ok(rules) => {
                 log::set_max_level(level(&config));
                 self.config = config;
+                self.set_tempo();
                 let old = self.shared.replace(rules, &self.wakes);
                 log::info!("reload: done");
                 retire_torrents(&old.gate.torrents);
@@ -177,7 +236,7 @@ pub fn level(config: &Config) -> log::LevelFilter {
 
 /// The new configuration as far as a running tracker can follow it; says what it can't.
 fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Config, Fatal> {
-    let keep_secs = new.intervals.keep_secs(new.intervals.interval);
+    let keep_secs = new.intervals.keep_secs(new.intervals.highest());
     if keep_secs > keep_secs_max {
         let what = format!(
             "until the next start peers are remembered for {keep_secs_max} seconds at most, not \
@@ -192,6 +251,8 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
             "listen.udp.receive_buffer",
             new.receive_buffer != old.receive_buffer,
         ),
+        ("tracker.nofile", new.open_files != old.open_files),
+        ("tracker.core", new.core_bytes != old.core_bytes),
         ("tracker.pin_workers", new.pin_workers != old.pin_workers),
         ("tracker.rootdir", new.rootdir != old.rootdir),
         ("tracker.load", new.load != old.load),
@@ -206,6 +267,8 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         listens: old.listens.clone(),
         workers: old.workers,
         receive_buffer: old.receive_buffer,
+        open_files: old.open_files,
+        core_bytes: old.core_bytes,
         pin_workers: old.pin_workers,
         rootdir: old.rootdir.clone(),
         load: old.load.clone(),

@@ -209,6 +209,7 @@ fn terms(config: &Config, grants: Grants) -> Terms {
         scrape_interval: config.scrape_interval,
         id: config.tracker_id.clone(),
         warning: config.warning.clone(),
+        keep_alive: config.keep_alive,
         redirect_url: config.redirect_url.clone(),
         stats_path: config.stats_path.clone(),
         full_scrape_interval: config.full_scrape_interval,

@@ -130,6 +130,7 @@ impl Worker {
         lanes.desk.now = now;
         if let Some(rules) = self.shared.refresh(&mut self.rules) {
             lanes.desk.obey(rules);
+            lanes.desk.terms.follow(self.shared.pace().interval);
         }
         lanes.go_on(router);
         for event in events {
@@ -138,6 +139,7 @@ impl Worker {
         let mut hurry = router.collect(now, lanes);
         if now != self.ticked {
             self.ticked = now;
+            lanes.desk.terms.follow(self.shared.pace().interval);
             lanes.tcp.tick(&mut lanes.desk);
             lanes.desk.watch();
             self.sweeping = true;

@@ -1,6 +1,7 @@
 //! The process itself: its limits, its root directory, its user.
 
 use std::ffi::{CString, OsStr};
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
@@ -110,23 +111,110 @@ pub fn give_way() -> io::Result<()> {
     check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) })
 }
 
-/// Raises the limit of open files as far as the system allows; the limit then in force.
-pub fn raise_open_files() -> io::Result<usize> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the pointer is to a local that outlives the call.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
-    let raised = libc::rlimit {
-        rlim_cur: limit.rlim_max,
-        ..limit
-    };
-    // SAFETY: as above.
-    if check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) }).is_ok() {
-        limit = raised;
+/// What the system rations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ration {
+    /// Files that may be open.
+    OpenFiles,
+    /// Bytes in the image of a crash.
+    CoreBytes,
+}
+
+/// How much a process may have: so much now, so much if it asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What is in force.
+    pub soft: u64,
+    /// How far it can be raised.
+    pub hard: u64,
+}
+
+impl Ration {
+    /// What is in force.
+    pub fn limit(self) -> io::Result<Limit> {
+        let mut limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: 0,
+        };
+        // SAFETY: the pointer is to a local that outlives the call.
+        check(unsafe { libc::getrlimit(self.number() as _, &mut limit) })?;
+        // Infinity is the largest number there is, whatever its width.
+        let wide = |n: libc::rlim_t| match n {
+            libc::RLIM_INFINITY => u64::MAX,
+            #[allow(clippy::useless_conversion)]
+            n => u64::from(n),
+        };
+        Ok(Limit {
+            soft: wide(limit.rlim_cur),
+            hard: wide(limit.rlim_max),
+        })
     }
-    Ok(usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX))
+
+    /// Asks for so much, or with `None` for as much as can be had; what came of it. Root gets more
+    /// than the hard limit, others get that.
+    pub fn set(self, wanted: Option<u64>) -> io::Result<Limit> {
+        let Limit { hard, .. } = self.limit()?;
+        let soft = wanted.unwrap_or(hard);
+        if soft <= hard {
+            self.set_both(Limit { soft, hard })?;
+        } else if self.set_both(Limit { soft, hard: soft }).is_err() {
+            self.set_both(Limit { soft: hard, hard })?;
+        }
+        self.limit()
+    }
+
+    fn set_both(self, limit: Limit) -> io::Result<()> {
+        let narrow = |n: u64| libc::rlim_t::try_from(n).unwrap_or(libc::RLIM_INFINITY);
+        let limit = libc::rlimit {
+            rlim_cur: narrow(limit.soft),
+            rlim_max: narrow(limit.hard),
+        };
+        // SAFETY: the pointer is to a local that outlives the call.
+        check(unsafe { libc::setrlimit(self.number() as _, &limit) })
+    }
+
+    /// The C libraries don't agree on its type.
+    fn number(self) -> u32 {
+        match self {
+            Ration::OpenFiles => libc::RLIMIT_NOFILE as _,
+            Ration::CoreBytes => libc::RLIMIT_CORE as _,
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |n: u64| match n {
+            u64::MAX => "unlimited".to_owned(),
+            n => n.to_string(),
+        };
+        write!(f, "{} (at most {})", text(self.soft), text(self.hard))
+    }
+}
+
+/// How many CPUs the machine has online.
+pub fn cpus_online() -> u32 {
+    // SAFETY: takes a value.
+    let cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    u32::try_from(cpus).unwrap_or(1).max(1)
+}
+
+/// The load averages of the last 1, 5 and 15 minutes, in hundredths of a CPU. By system call: in a
+/// root directory of one's own there is no /proc.
+pub fn load_averages() -> io::Result<[u32; 3]> {
+    const FRACTION_BITS: u32 = 16;
+    // SAFETY: a plain C structure for which all zeroes are a valid value; the pointer is to a
+    // local that outlives the call.
+    let info = unsafe {
+        let mut info: libc::sysinfo = std::mem::zeroed();
+        check(libc::sysinfo(&mut info))?;
+        info
+    };
+    Ok(info.loads.map(|load| {
+        #[allow(clippy::useless_conversion)]
+        let hundredths = (u64::from(load) * 100 + (1 << FRACTION_BITS >> 1)) >> FRACTION_BITS;
+        u32::try_from(hundredths).unwrap_or(u32::MAX)
+    }))
 }
 
 fn c_string(text: &OsStr) -> io::Result<CString> {
@@ -137,6 +225,33 @@ fn c_string(text: &OsStr) -> io::Result<CString> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_set_as_far_as_can_be() {
+        let before = Ration::CoreBytes.limit().unwrap();
+        let after = Ration::CoreBytes.set(Some(0)).unwrap();
+        assert_eq!((after.soft, after.hard), (0, before.hard));
+        let most = Ration::CoreBytes.set(None).unwrap();
+        assert_eq!((most.soft, most.hard), (before.hard, before.hard));
+        let beyond = Ration::OpenFiles.set(Some(u64::from(u32::MAX))).unwrap();
+        assert_eq!(beyond.soft, Ration::OpenFiles.limit().unwrap().soft);
+        assert!(beyond.soft <= beyond.hard);
+        let text = |soft, hard| Limit { soft, hard }.to_string();
+        assert_eq!(text(0, u64::MAX), "0 (at most unlimited)");
+    }
+
+    #[test]
+    fn the_load_is_that_of_the_machine() {
+        let here = load_averages().unwrap();
+        let there = std::fs::read_to_string("/proc/loadavg").unwrap();
+        let there = there.split(' ').next().unwrap().parse::<f64>().unwrap() * 100.0;
+        // It may have changed in between, by a tenth or so.
+        assert!(
+            (f64::from(here[0]) - there).abs() < 100.0,
+            "{here:?} {there}"
+        );
+        assert!(cpus_online() > 0);
+    }
 
     #[test]
     fn users_are_looked_up_by_name() {

@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod controls;
 mod extensions;
 mod floods;
 mod full_scrape;

@@ -103,6 +103,8 @@ pub(super) const ACCESS: &[Setting] = &[
         key: "access.proxy_header",
         value: "NAME",
         default: "X-Forwarded-For",
+        alias: Some("x-forwarded-for"),
+        implied: "X-Forwarded-For",
         help: "The header in which proxies say so",
         kind: Kind::Text(values::header, |d| &mut d.proxy_header),
         ..ROW

@@ -2,7 +2,31 @@
 
 use super::{Kind, ROW, Setting};
 
-pub(super) const ADDRESSES: &[Setting] = &[LISTEN_TCP_UDP, LISTEN_TCP, LISTEN_UDP];
+pub(super) const ADDRESSES: &[Setting] = &[
+    LISTEN_TCP_UDP,
+    LISTEN_TCP,
+    LISTEN_UDP,
+    Setting {
+        key: "listen.no_tcp",
+        value: "yes|no",
+        default: "no",
+        alias: Some("no-tcp"),
+        implied: "yes",
+        help: "Serve no HTTP, whatever the addresses above say",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.no_tcp),
+        ..ROW
+    },
+    Setting {
+        key: "listen.no_udp",
+        value: "yes|no",
+        default: "no",
+        alias: Some("no-udp"),
+        implied: "yes",
+        help: "Serve no UDP, whatever the addresses above say",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.no_udp),
+        ..ROW
+    },
+];
 
 pub(in crate::config) const LISTEN_TCP_UDP: Setting = Setting {
     key: "listen.tcp_udp",

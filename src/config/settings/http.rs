@@ -22,6 +22,21 @@ pub(super) const HTTP: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "http.keep_alive",
+        value: "on|off|SECONDS",
+        default: "on",
+        alias: Some("keep-alive"),
+        implied: "on",
+        help: "Whether connections may stay for a next request, or for how long",
+        kind: Kind::Own(|d, text| {
+            let (stay, secs) = values::keep_alive(text)?;
+            d.keep_alive = Some(stay);
+            d.idle_secs_max = secs.or(d.idle_secs_max);
+            Ok(())
+        }),
+        ..ROW
+    },
+    Setting {
         key: "http.idle_secs_max",
         value: "SECONDS",
         default: "30",
@@ -33,6 +48,7 @@ pub(super) const HTTP: &[Setting] = &[
         key: "http.request_secs_max",
         value: "SECONDS",
         default: "10",
+        alias: Some("socket-timeout"),
         help: "How long a request may take to arrive",
         kind: Kind::Number(1, 300, |d| &mut d.request_secs_max),
         ..ROW

@@ -27,8 +27,10 @@ pub struct Setting {
     pub default: &'static str,
     /// opentracker's letter for it.
     pub short: Option<char>,
-    /// A shorter name on the command line.
+    /// A shorter name on the command line; etracker's, where it has one.
     pub alias: Option<&'static str>,
+    /// What the option by itself means on the command line; empty if it needs a value.
+    pub implied: &'static str,
     /// Whether it may be given more than once.
     pub repeatable: bool,
     /// One line on what it does.
@@ -100,6 +102,8 @@ pub(super) enum Kind {
     ),
     /// A network, one more.
     Net(fn(&mut Draft) -> &mut Vec<Net>),
+    /// Whatever this understands and puts in its place.
+    Own(fn(&mut Draft, &str) -> Result<(), String>),
     /// An address to listen on, one more: for TCP, for UDP.
     Listen { tcp: bool, udp: bool },
 }
@@ -138,6 +142,14 @@ impl Setting {
         }
     }
 
+    /// What stands for its value on the command line; in brackets where it can be left out.
+    pub fn argument(&self) -> String {
+        match self.implied {
+            "" => self.value.to_owned(),
+            _ => format!("[{}]", self.value),
+        }
+    }
+
     pub(super) fn is_listen(&self) -> bool {
         matches!(self.kind, Kind::Listen { .. })
     }
@@ -163,6 +175,7 @@ const ROW: Setting = Setting {
     default: "",
     short: None,
     alias: None,
+    implied: "",
     repeatable: false,
     help: "",
     kind: Kind::Listen {
@@ -232,6 +245,13 @@ pub static FLAGS: &[Flag] = &[
         value: "PORT",
         help: "Serve UDP on this port",
         action: Action::Port(&LISTEN_UDP),
+    },
+    Flag {
+        short: &[],
+        long: Some("port"),
+        value: "PORT",
+        help: "Serve HTTP and UDP on this port",
+        action: Action::Port(&LISTEN_TCP_UDP),
     },
     Flag {
         short: &['t'],

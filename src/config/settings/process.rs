@@ -37,6 +37,29 @@ pub(super) const PROCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "tracker.nofile",
+        value: "N|max",
+        default: "max",
+        alias: Some("nofile"),
+        help: "How many files may be open, connections included",
+        kind: Kind::Own(|d, text| {
+            d.nofile = Some(values::amount(text, 64, u32::MAX)?);
+            Ok(())
+        }),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.core",
+        value: "BYTES|max",
+        alias: Some("core"),
+        help: "How large the image of a crash may be; without it, what the system says",
+        kind: Kind::Own(|d, text| {
+            d.core = Some(values::amount(text, 0, u32::MAX)?);
+            Ok(())
+        }),
+        ..ROW
+    },
+    Setting {
         key: "tracker.rootdir",
         value: "DIR",
         short: Some('d'),
