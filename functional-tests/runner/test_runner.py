@@ -309,6 +309,14 @@ class Failing(unittest.TestCase):
         mismatch = self.play("http announce A\n    status 200\n", HEAD % len(body) + body)
         self.assertEqual(mismatch.expected, "canonical bencoding")
 
+    def test_a_refusal_of_which_nothing_is_said_is_reported(self):
+        body = b"d14:failure reason2:noe"
+        mismatch = self.play("http announce A\n", HEAD % len(body) + body)
+        self.assertEqual(mismatch.actual, "failure reason = no")
+        self.assertIsNone(self.play("udp announce A\n", struct.pack("!IIII", 7, 1, 2, 3)))
+        mismatch = self.play("udp announce A action=3\n", struct.pack("!I", 7) + b"no")
+        self.assertEqual(mismatch.actual, "action = 3")
+
     def test_an_end_instead_of_an_answer_is_reported(self):
         mismatch = self.play("http get /\n    status 200\n", b"HTTP/1.1 200 OK\r\n")
         self.assertIn("closed before the head", mismatch.actual)
