@@ -137,13 +137,10 @@ class Connection:
             self._more("before the head of an answer was complete")
         head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
         answer = HttpAnswer(head + b"\r\n", b"", head + b"\r\n\r\n")
-        raw = self._body(answer)
+        answer.body, raw = self._body(answer)
         answer.raw += raw
-        if answer.header("Transfer-Encoding") == b"chunked":
-            raw = _unchunked(raw)
         if answer.header("Content-Encoding") == b"gzip":
-            raw = zlib.decompress(raw, 16 + zlib.MAX_WBITS)
-        answer.body = raw
+            answer.body = zlib.decompress(answer.body, 16 + zlib.MAX_WBITS)
         return answer
 
     def end(self) -> None:
@@ -172,22 +169,36 @@ class Connection:
     def close(self) -> None:
         self.socket.close()
 
-    def _body(self, answer: HttpAnswer) -> bytes:
+    def _body(self, answer: HttpAnswer) -> tuple[bytes, bytes]:
+        """The body, and as it came."""
         length = answer.header("Content-Length")
         if answer.header("Transfer-Encoding") == b"chunked":
-            while b"\r\n0\r\n\r\n" not in b"\r\n" + self.buffer:
-                self._more("inside a chunked body")
-            size = (b"\r\n" + self.buffer).index(b"\r\n0\r\n\r\n") + len(b"0\r\n\r\n")
-        elif length is None:
-            while not self.ended:
-                self._more("")
-            size = len(self.buffer)
-        else:
-            size = int(length)
-            while len(self.buffer) < size:
-                self._more(f"within a body of {size} bytes")
-        body, self.buffer = self.buffer[:size], self.buffer[size:]
-        return body
+            return self._chunks()
+        if length is not None:
+            body = self._take(int(length), f"within a body of {length.decode()} bytes")
+            return body, body
+        while not self.ended:
+            self._more("")
+        body, self.buffer = self.buffer, b""
+        return body, body
+
+    def _chunks(self) -> tuple[bytes, bytes]:
+        body = raw = b""
+        size = -1
+        while size != 0:
+            while b"\r\n" not in self.buffer:
+                self._more("before a chunk")
+            line = self.buffer[:self.buffer.index(b"\r\n")]
+            size = int(line.split(b";")[0], 16)
+            chunk = self._take(len(line) + 2 + size + 2, f"within a chunk of {size} bytes")
+            body, raw = body + chunk[len(line) + 2:-2], raw + chunk
+        return body, raw
+
+    def _take(self, size: int, where: str) -> bytes:
+        while len(self.buffer) < size:
+            self._more(where)
+        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        return taken
 
     def _more(self, where: str) -> None:
         try:
@@ -258,15 +269,6 @@ class Datagrams:
 
     def close(self) -> None:
         self.socket.close()
-
-
-def _unchunked(data: bytes) -> bytes:
-    body = b""
-    while data:
-        size, _, data = data.partition(b"\r\n")
-        length = int(size.split(b";")[0], 16)
-        body, data = body + data[:length], data[length + 2:]
-    return body
 
 
 def _bytes_of(value):

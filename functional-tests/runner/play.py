@@ -83,8 +83,11 @@ class Shared:
 class Programme:
     """All that is to be played."""
 
-    def __init__(self, binary: str, scenarios: list[Scenario], verbose: bool):
+    def __init__(
+        self, binary: str, scenarios: list[Scenario], without: list[str], verbose: bool,
+    ):
         self._binary = binary
+        self._without = without
         self._verbose = verbose
         self._scenarios = scenarios
         self._runs = [Run(s, workers) for s in scenarios for workers in s.workers]
@@ -158,12 +161,12 @@ class Programme:
         if scenario.needs_ipv6 and not self._ipv6:
             self._skipped[scenario.name] = "this machine has no IPv6"
             return []
+        if scenario.feature in self._without:
+            self._skipped[scenario.name] = f"built without the feature {scenario.feature}"
+            return []
         try:
             server = shared.start(run)
         except Refused as refused:
-            if scenario.feature and refused.lacks(scenario.feature):
-                self._skipped[scenario.name] = f"built without the feature {scenario.feature}"
-                return []
             return [str(refused), *refused.log]
         stage = Stage(scenario, server, str(run.workers))
         try:

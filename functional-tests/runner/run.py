@@ -45,7 +45,7 @@ def main() -> int:
         print(f"{options.binary} is missing: build it, or name another with --binary")
         return 1
     binary = str(Path(options.binary).resolve())
-    return Programme(binary, chosen, options.verbose).play(options.jobs)
+    return Programme(binary, chosen, options.without, options.verbose).play(options.jobs)
 
 
 def _options() -> argparse.Namespace:
@@ -58,6 +58,9 @@ def _options() -> argparse.Namespace:
         help="only scenarios whose name matches this regular expression")
     parser.add_argument(
         "--workers", type=int, metavar="N", help="over N workers instead of 1, 2 and 4")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="FEATURE",
+        help="the program was built without this feature; skip what needs it")
     parser.add_argument("--list", action="store_true", help="print the scenarios and run none")
     parser.add_argument("--verbose", "-v", action="store_true", help="name what went well, too")
     parser.add_argument(

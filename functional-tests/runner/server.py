@@ -23,10 +23,6 @@ class Refused(Exception):
         super().__init__(why)
         self.log = log
 
-    def lacks(self, feature: str) -> bool:
-        """Whether it says that it was built without this feature."""
-        return any("feature" in line and feature in line for line in self.log)
-
 
 class Running(Trackerd):
     """A tracker for scenarios, on 127.0.0.1 and, where there is IPv6, on ::1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import socket
 import struct
@@ -316,6 +317,17 @@ class Failing(unittest.TestCase):
         self.assertIsNone(self.play("udp announce A\n", struct.pack("!IIII", 7, 1, 2, 3)))
         mismatch = self.play("udp announce A action=3\n", struct.pack("!I", 7) + b"no")
         self.assertEqual(mismatch.actual, "action = 3")
+
+    def test_chunks_and_compression_are_undone(self):
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
+        chunks = b"2\r\n0\r\r\n0000000a;x=y\r\n\n\r\n0\r\n\r\nab\r\n0\r\n\r\n"
+        self.assertIsNone(self.play(
+            "http get /\n    body 0\\r\\n\\r\\n0\\r\\n\\r\\nab\n    closed\n",
+            head + b"\r\n" + chunks))
+        packed = gzip.compress(b"hello")
+        self.assertIsNone(self.play(
+            "http get /\n    body hello\n",
+            head + b"Content-Encoding: gzip\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(packed), packed)))
 
     def test_an_end_instead_of_an_answer_is_reported(self):
         mismatch = self.play("http get /\n    status 200\n", b"HTTP/1.1 200 OK\r\n")

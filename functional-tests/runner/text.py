@@ -1,4 +1,4 @@
-"""The texts of scenarios: escapes, placeholders in braces and wildcards; and bytes made readable."""
+"""The texts of scenarios: escapes, placeholders and wildcards; and bytes made readable."""
 
 from __future__ import annotations
 
