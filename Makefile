@@ -48,6 +48,7 @@ clippy: need-cc ## Check the lints, warnings denied, for every feature set.
 unit: need-cc ## Unit, property, golden, mesh, tidiness, fuzz and black-box tests.
 	$(CARGO) test --locked
 	$(CARGO) test --locked $(FEATURES_ROUTER)
+	$(CARGO) test --locked --features torture --test blackbox torture
 
 scenarios: build need-clients ## Scenarios in text files are played against the tracker.
 	@if [ -x /usr/bin/python3 ]; then \

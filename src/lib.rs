@@ -23,7 +23,8 @@
 //! owns their torrent. What comes to another one, as HTTP mostly does, crosses by letter
 //! ([`router`]). One worker writes no letters at all. Off the road there are the main thread,
 //! which brings the workers up and heeds signals, and a clerk, who reads files: what they change,
-//! the workers take over whole at their next turn.
+//! the workers take over whole at their next turn. A worker that panics keeps its sockets and
+//! begins anew with nothing; a watchdog sees to it that none of them hangs.
 //!
 //! # The rooms, and whom they may name
 //!
@@ -49,7 +50,8 @@
 //!
 //! `router` is the small build; the default is everything: also `cluster`, live sync, and
 //! `gzip`, compressed lists. A side room has a door, its `mod.rs`, which picks the room or a twin
-//! that has nothing in it; a setting of an absent room is refused.
+//! that has nothing in it; a setting of an absent room is refused. `torture` brings mishaps on
+//! demand, for tests.
 
 pub mod access;
 pub mod cluster;

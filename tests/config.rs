@@ -170,7 +170,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --access.deny 192.0.2.0/24 --access.deny_file /denied \
          --access.peer_id_allow -TR --access.peer_id_deny -XL --access.agent_allow A/ \
          --access.agent_deny B/ --access.agent_deny c --access.program_text no \
-         --nofile 64000 --core -1 --keep-alive off --no-udp no",
+         --nofile 64000 --core -1 --keep-alive off --no-udp no \
+         --tracker.hang_secs_max 30",
     );
     let expected = Config {
         listens: vec![Listen {
@@ -224,6 +225,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         keep_alive: false,
         idle_secs_max: 6,
         request_secs_max: 7,
+        hang_secs_max: 30,
         log_level: "trace",
     };
     assert_eq!(config, expected);

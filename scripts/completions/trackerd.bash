@@ -37,6 +37,7 @@ _trackerd() {
         --tracker.load
         -u
         --tracker.user
+        --tracker.hang_secs_max
         --log-level
         --log.level
         --interval
@@ -158,6 +159,9 @@ _trackerd() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
     -u | --tracker.user)
+        :
+        ;;
+    --tracker.hang_secs_max)
         :
         ;;
     --log-level | --log.level)

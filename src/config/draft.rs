@@ -64,6 +64,7 @@ pub struct Draft {
     pub keep_alive: Option<bool>,
     pub idle_secs_max: Option<u32>,
     pub request_secs_max: Option<u32>,
+    pub hang_secs_max: Option<u32>,
     pub log_level: Option<&'static str>,
 }
 
@@ -216,6 +217,7 @@ impl Draft {
             keep_alive: self.keep_alive.unwrap_or(true),
             idle_secs_max: self.idle_secs_max.unwrap_or(30),
             request_secs_max: self.request_secs_max.unwrap_or(10),
+            hang_secs_max: self.hang_secs_max.unwrap_or(60),
             log_level: self.log_level.unwrap_or("info"),
         }
     }

@@ -124,6 +124,8 @@ pub struct Config {
     pub idle_secs_max: Seconds,
     /// How long a request may take to arrive, from its first byte to its last.
     pub request_secs_max: Seconds,
+    /// How long a worker may not move before the process ends; 0 for any time.
+    pub hang_secs_max: Seconds,
     /// The least important messages to log: error, warn, info, debug or trace.
     pub log_level: &'static str,
 }

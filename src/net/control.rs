@@ -32,6 +32,8 @@ pub struct Shared {
     interval: AtomicU32,
     previous: AtomicU32,
     required: AtomicU32,
+    /// Counts the workers that had to be rebuilt.
+    pub panics: AtomicUsize,
     rules: Mutex<Rules>,
     /// Counts the rules there have been.
     version: AtomicUsize,
@@ -46,6 +48,7 @@ impl Shared {
             interval: AtomicU32::new(rules.terms.interval),
             previous: AtomicU32::new(rules.terms.interval),
             required: AtomicU32::new(rules.terms.interval),
+            panics: AtomicUsize::new(0),
             rules: Mutex::new(rules),
             version: AtomicUsize::new(0),
         }

@@ -41,6 +41,8 @@ pub struct Terms {
     pub connections_max: usize,
     /// The least time between two full scrapes of one address; 0 for none.
     pub full_scrape_interval: Seconds,
+    /// How long a worker may not move; 0 for any time.
+    pub hang_secs_max: Seconds,
     /// How long a connection may wait for its next request.
     pub idle_secs_max: Seconds,
     /// How long a request may take to arrive, and its answer to leave.

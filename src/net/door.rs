@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use crate::access::{Deed, Fault, Pass, Reason, Verdict};
 use crate::net::desk::Desk;
+use crate::net::torture;
 use crate::stats::Count;
 use crate::types::{Event, Family, InfoHash};
 use crate::wire::http::Headers;
@@ -62,6 +63,7 @@ impl Desk {
 
     /// Whether an announce is served. Who leaves a swarm may do so by any program, for any torrent.
     pub fn admit_announce(&mut self, visit: &Visit<'_>) -> Verdict {
+        torture::befall(visit.info_hash);
         let source = visit.source;
         if let refused @ Verdict::Refuse(_) = self.admit(source, Deed::Announce) {
             return refused;

@@ -21,7 +21,9 @@ mod scroll;
 mod strangers;
 mod tcp;
 mod tempo;
+mod torture;
 mod udp;
+mod watchdog;
 mod worker;
 
 use std::ffi::OsString;
@@ -118,6 +120,8 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         .assemble(bound.sockets, shards, &shared)
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
+    let pulses = workers.iter().map(Worker::pulse).collect();
+    watchdog::start(pulses, Arc::clone(&shared)).map_err(os("threads"))?;
     let threads = start(workers, config.pin_workers).map_err(os("threads"))?;
     let clerk = Clerk::new(
         origin,
@@ -161,10 +165,7 @@ impl Assembly {
     /// A shard for each worker.
     fn shards(&self, workers: usize, shared: &Shared) -> io::Result<Vec<Shard>> {
         let now = shared.clock.read();
-        let shards = (0..workers).map(|_| {
-            let seed = [clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes);
-            Ok(Shard::new(seed, self.limits, now))
-        });
+        let shards = (0..workers).map(|_| Ok(Shard::new(random_seed()?, self.limits, now)));
         shards.collect()
     }
 
@@ -208,6 +209,11 @@ impl Assembly {
         }
         Ok(wakes.into_iter().zip(workers).collect())
     }
+}
+
+/// The secret of a shard.
+fn random_seed() -> io::Result<[u64; 2]> {
+    Ok([clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes))
 }
 
 fn random() -> io::Result<u32> {

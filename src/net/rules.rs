@@ -214,6 +214,7 @@ fn terms(config: &Config, grants: Grants) -> Terms {
         stats_path: config.stats_path.clone(),
         full_scrape_interval: config.full_scrape_interval,
         connections_max: connections(config, grants).div_ceil(grants.workers),
+        hang_secs_max: config.hang_secs_max,
         idle_secs_max: config.idle_secs_max,
         request_secs_max: config.request_secs_max,
     }

@@ -100,12 +100,6 @@ impl Tcp {
                 })
             });
         let listeners = listeners.collect::<io::Result<_>>()?;
-        let scratch = vec![0; HEAD_LEN_MAX].into();
-        let with = Workspace {
-            scratch,
-            out: Vec::new(),
-            http: Http::default(),
-        };
         Ok(Tcp {
             listeners,
             places: Vec::new(),
@@ -115,7 +109,7 @@ impl Tcp {
             unfinished: VecDeque::new(),
             held_bytes: 0,
             quests: Vec::new(),
-            with,
+            with: workspace(),
         })
     }
 
@@ -196,6 +190,11 @@ impl Tcp {
         self.work(at, |conn, _, with| conn.take_round(parts, desk, with));
     }
 
+    /// Closes a connection whose answer won't come.
+    pub fn hang_up(&mut self, at: Return) {
+        self.work(at, |_, _, _| Next::Close);
+    }
+
     /// Once a second: closes what has been waited for long enough, and tries paused listeners.
     pub fn tick(&mut self, desk: &mut Desk) {
         for place in 0..self.places.len() {
@@ -205,6 +204,23 @@ impl Tcp {
             });
         }
         self.accept_further();
+    }
+
+    /// After a panic: closes all connections, and looks at every listener.
+    pub fn rebuild(&mut self) {
+        self.with = workspace();
+        self.unfinished.clear();
+        self.quests.clear();
+        for place in &mut self.places {
+            place.leave();
+        }
+        self.free = (0..self.places.len()).collect();
+        self.held_bytes = 0;
+        for index in 0..self.listeners.len() {
+            self.listeners[index].paused = false;
+            self.listeners[index].unfinished = false;
+            self.accept_again(index);
+        }
     }
 
     fn accept(&mut self, index: usize, office: &mut Office<'_>) {
@@ -338,17 +354,30 @@ impl Tcp {
 
     fn close(&mut self, at: usize) {
         let place = &mut self.places[at];
-        let conn = place.conn.take();
-        self.held_bytes -= conn.map_or(0, |conn| conn.held_bytes());
-        place.registered = None;
-        place.unfinished = false;
-        place.generation = place.generation.wrapping_add(1);
+        self.held_bytes -= place.leave().map_or(0, |conn| conn.held_bytes());
         self.free.push(at);
         self.accept_further();
     }
 }
 
+/// Room to work in.
+fn workspace() -> Workspace {
+    Workspace {
+        scratch: vec![0; HEAD_LEN_MAX].into(),
+        out: Vec::new(),
+        http: Http::default(),
+    }
+}
+
 impl Place {
+    /// Makes the place free.
+    fn leave(&mut self) -> Option<Conn> {
+        self.registered = None;
+        self.unfinished = false;
+        self.generation = self.generation.wrapping_add(1);
+        self.conn.take()
+    }
+
     /// Asks for the events the connection needs, if it didn't before. One that is served whole
     /// while it is accepted never gets here.
     fn listen(&mut self, registry: &Registry, token: Token) -> io::Result<()> {

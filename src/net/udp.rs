@@ -153,6 +153,13 @@ impl Udp {
         true
     }
 
+    /// After a panic: what was to be sent is gone, and every socket may have something to read.
+    pub fn rebuild(&mut self) {
+        let slots = self.inbox.slots();
+        (self.inbox, self.outbox) = (Inbox::new(slots), Outbox::new(slots));
+        self.unfinished = (0..self.sockets.len()).collect();
+    }
+
     fn use_outbox_for(&mut self, listener: usize, desk: &mut Desk) {
         if self.outbox_of != listener {
             self.flush(desk);

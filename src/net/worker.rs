@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,12 +15,14 @@ use crate::net::desk::Desk;
 use crate::net::rounds::{self, Quest, Round};
 use crate::net::tcp::{self, Tcp};
 use crate::net::udp::Udp;
-use crate::net::{Office, Router, Shared, Ticket};
+use crate::net::watchdog::Pulse;
+use crate::net::{Office, Router, Shared, Ticket, random_seed};
 use crate::router::Lanes;
+use crate::stats::Count;
 use crate::swarm::Shard;
 use crate::sys::clock::Clock;
 use crate::sys::memory;
-use crate::types::{Reply, Seconds};
+use crate::types::{Family, Reply, Seconds};
 
 /// The token of the waker: somebody has posted a letter, or changed the rules.
 pub const WAKE: Token = Token(0);
@@ -40,16 +43,23 @@ const RETRY: Duration = Duration::from_millis(1);
 /// few milliseconds for each 100 MB.
 const LITTER_MAX: u32 = 100_000;
 
+/// Panics within so many seconds that a worker survives.
+const PANICS_MAX: u32 = 8;
+const PANIC_SECS: Seconds = 60;
+
 /// A worker, ready to run on a thread of its own.
 pub struct Worker {
     poll: Poll,
     clock: Clock,
+    pulse: Pulse,
     router: Router,
     lanes: Desks,
     shared: Arc<Shared>,
     ticked: Seconds,
     /// The version of the rules in force here.
     rules: usize,
+    /// How many panics of any worker have been heeded.
+    panics: usize,
     /// Whether some expiry is due still.
     sweeping: bool,
     /// What has expired since memory was last given back, peers and torrents.
@@ -91,34 +101,76 @@ impl Worker {
         Ok(Worker {
             poll,
             clock,
+            pulse: Pulse::default(),
             router,
             lanes,
             shared,
             ticked: 0,
             rules: 0,
+            panics: 0,
             sweeping: false,
             litter: 0,
         })
     }
 
-    /// Serves until told to stop.
+    /// Its sign of life.
+    pub fn pulse(&self) -> Pulse {
+        self.pulse.clone()
+    }
+
+    /// Serves until told to stop. A panic costs it its torrents and its connections, nothing else:
+    /// with the same sockets it goes on. That takes a build in which panics unwind.
     ///
     /// # Errors
-    /// Those of polling, which only a broken system makes.
+    /// Those of polling, which only a broken system makes, and panics again and again.
     pub fn run(mut self) -> io::Result<()> {
+        let mut panics = Panics::default();
+        loop {
+            let served = panic::catch_unwind(AssertUnwindSafe(|| self.serve()));
+            if let Ok(ended) = served {
+                // The process ends: the system takes everything back at once, where giving back
+                // the store piece by piece could take seconds.
+                mem::forget(self);
+                return ended;
+            }
+            if panics.is_one_too_many(self.clock.read()) {
+                return Err(io::Error::other("it panics again and again"));
+            }
+            let rebuilt = panic::catch_unwind(AssertUnwindSafe(|| self.rebuild()));
+            rebuilt.unwrap_or_else(|_| Err(io::Error::other("it panicked and can't go on")))?;
+            log::error!("a worker has panicked; its torrents are forgotten, and it goes on");
+        }
+    }
+
+    /// Throws away all that may be broken: torrents, connections, what was under way.
+    fn rebuild(&mut self) -> io::Result<()> {
+        self.lanes.udp.rebuild();
+        self.lanes.tcp.rebuild();
+        self.lanes.readers.clear();
+        self.router.rebuild(random_seed()?, self.clock.read());
+        self.lanes
+            .desk
+            .counters
+            .count(Family::V4, Count::WorkerPanics);
+        self.litter = 0;
+        // All others shall know that some of their questions won't be answered.
+        self.shared.panics.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
-        let mut sleep = TICK;
+        // Something may be left to do from before a panic.
+        let mut sleep = Duration::ZERO;
         loop {
             match self.poll.poll(&mut events, Some(sleep)) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
             if self.shared.stopping.load(Ordering::Acquire) {
-                // The process ends: the system takes everything back at once, where giving back
-                // the store piece by piece could take seconds.
-                mem::forget(self);
                 return Ok(());
             }
+            self.pulse.beat();
             sleep = self.turn(&events);
         }
     }
@@ -131,6 +183,13 @@ impl Worker {
         if let Some(rules) = self.shared.refresh(&mut self.rules) {
             lanes.desk.obey(rules);
             lanes.desk.terms.follow(self.shared.pace().interval);
+        }
+        let panics = self.shared.panics.load(Ordering::Acquire);
+        if mem::replace(&mut self.panics, panics) != panics {
+            router
+                .give_up()
+                .into_iter()
+                .for_each(|ticket| lanes.give_up(ticket));
         }
         lanes.go_on(router);
         for event in events {
@@ -166,6 +225,27 @@ impl Worker {
     }
 }
 
+/// Panics of one worker.
+#[derive(Default)]
+struct Panics {
+    since: Seconds,
+    count: u32,
+}
+
+impl Panics {
+    /// One more panic; whether there were so many lately that it makes no sense to go on.
+    fn is_one_too_many(&mut self, now: Seconds) -> bool {
+        if now.saturating_sub(self.since) > PANIC_SECS {
+            *self = Panics {
+                since: now,
+                count: 0,
+            };
+        }
+        self.count += 1;
+        self.count > PANICS_MAX
+    }
+}
+
 impl Desks {
     fn ready(&mut self, event: &Event, router: &mut Router) {
         match event.token() {
@@ -193,6 +273,16 @@ impl Desks {
 
     fn is_unfinished(&self) -> bool {
         self.udp.is_unfinished() || self.tcp.is_unfinished()
+    }
+
+    /// Takes note that an answer won't come.
+    fn give_up(&mut self, ticket: Ticket) {
+        match ticket {
+            Ticket::Http(at) => self.tcp.hang_up(at),
+            // Its readers wait for another.
+            Ticket::Survey => self.surveying = false,
+            Ticket::Udp(_) => {}
+        }
     }
 
     /// Sends the rounds that connections ask for. Whether some have to wait for room.

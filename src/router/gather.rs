@@ -85,6 +85,17 @@ impl<Q> Gather<Q> {
         self.free.push(slot.index);
         Some(tenant.question)
     }
+
+    /// Gives all questions up, and returns them.
+    pub fn close_all(&mut self) -> impl Iterator<Item = Q> {
+        let Gather { places, free, .. } = self;
+        (0..).zip(places).filter_map(|(index, place)| {
+            let tenant = place.tenant.take()?;
+            place.generation = place.generation.wrapping_add(1);
+            free.push(index);
+            Some(tenant.question)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -120,5 +131,16 @@ mod tests {
             "a late part"
         );
         assert_eq!(gather.part(third, |_| ()), Some(3));
+    }
+
+    #[test]
+    fn all_can_be_given_up_at_once() {
+        let mut gather = Gather::new(2);
+        let (first, second) = (gather.open(1, 1).unwrap(), gather.open(2, 1).unwrap());
+        gather.close(first);
+        assert_eq!(gather.close_all().collect::<Vec<_>>(), [1]);
+        assert_eq!(gather.part(second, |_| ()), None);
+        assert!(gather.open(3, 1).is_some() && gather.open(4, 1).is_some());
+        assert_eq!(gather.open(5, 1), None);
     }
 }

@@ -264,6 +264,24 @@ impl<T: Copy, R> Router<T, R> {
         true
     }
 
+    /// Expects no more answers of several workers that are under way: one of them has panicked, and
+    /// may have lost its part. Returns who waits for them.
+    pub fn give_up(&mut self) -> Vec<T> {
+        let scrapes = self.scrapes.close_all().map(|(ticket, _)| ticket);
+        let rounds = self.rounds.close_all().map(|(ticket, _)| ticket);
+        scrapes.chain(rounds).collect()
+    }
+
+    /// Begins anew with an empty shard, after a panic of our own. Letters that have come in stay.
+    pub fn rebuild(&mut self, seed: [u64; 2], now: Seconds) {
+        self.shard = self.shard.anew(seed, now);
+        self.visits.clear();
+        (self.found, self.scraped, self.spares) = Default::default();
+        if let Some(news) = &mut self.news {
+            news.clear();
+        }
+    }
+
     /// Wakes the neighbours that have mail from us; once a turn. Whether answers still wait for
     /// room in an inbox, so that the caller should come again soon.
     pub fn flush(&mut self) -> bool {

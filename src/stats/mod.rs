@@ -83,10 +83,12 @@ pub enum Count {
     UdpMuted,
     /// Announces of programs that are not allowed.
     Program,
+    /// Panics of workers, which went on without their torrents.
+    WorkerPanics,
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 32] = [
+pub const COUNTS: [(Count, &str); 33] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -119,11 +121,18 @@ pub const COUNTS: [(Count, &str); 32] = [
     (Count::Bans, "bans"),
     (Count::UdpMuted, "udp muted"),
     (Count::Program, "programs refused"),
+    (Count::WorkerPanics, "worker panics"),
 ];
 
 /// The counters of one worker, or the sum of several.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counters([[u64; COUNTS.len()]; 2]);
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters([[0; COUNTS.len()]; 2])
+    }
+}
 
 impl Counters {
     /// Counts one.

@@ -143,6 +143,11 @@ impl Shard {
         }
     }
 
+    /// An empty shard like this one.
+    pub fn anew(&self, seed: [u64; 2], now: Seconds) -> Shard {
+        Shard::new(seed, self.limits, now)
+    }
+
     /// Applies an announce, and fills `found` with the sample of peers it asks for: never the
     /// asker itself, nobody silent for too long, nobody twice, no seeders for a seeder or a paused
     /// peer. For others seeders and leechers come in proportion, but at least a quarter of each.

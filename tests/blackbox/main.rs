@@ -20,6 +20,8 @@ mod reload;
 mod start;
 mod stats;
 mod swarms;
+#[cfg(feature = "torture")]
+mod torture;
 mod udp;
 
 use std::thread;

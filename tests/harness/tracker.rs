@@ -320,6 +320,13 @@ impl Tracker {
         self.end(signal);
     }
 
+    /// Waits until it ends by itself; its exit code.
+    #[cfg(feature = "torture")]
+    #[track_caller]
+    pub fn ended(mut self) -> Option<i32> {
+        self.log.wait_for_end(&mut self.child, PATIENCE)
+    }
+
     /// Looks at everything it ever said on stderr.
     #[track_caller]
     pub fn stop_and(mut self, look: impl FnOnce(&str)) {

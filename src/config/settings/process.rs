@@ -85,6 +85,14 @@ pub(super) const PROCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "tracker.hang_secs_max",
+        value: "SECONDS",
+        default: "60",
+        help: "End, to be started again, when a thread hangs for so long; 0 for never",
+        kind: Kind::Number(0, 3600, |d| &mut d.hang_secs_max),
+        ..ROW
+    },
+    Setting {
         key: "log.level",
         value: "LEVEL",
         default: "info",
