@@ -63,6 +63,8 @@ class Scenario:
     workers: tuple[int, ...] = WORKERS
     feature: str = ""
     alone: bool = False
+    # The exit code of a tracker that refuses to start, and a part of what it says.
+    refusal: tuple[int, str] | None = None
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -79,7 +81,7 @@ class Scenario:
     @property
     def has_own_tracker(self) -> bool:
         """Not shared with scenarios of the same settings: files and signals would meet."""
-        return self.alone or bool(self.files) or any(
+        return self.alone or bool(self.files) or self.refusal is not None or any(
             step.actor in ("file", "reload", "pipe") for step in self.steps)
 
 
@@ -104,8 +106,9 @@ def parse(text: str, name: str) -> Scenario:
                 scenario.steps.append(_step(line, block))
         except ValueError as error:
             raise BadScenario(f"{name}.txt:{line.number}: {error}") from None
-    if not scenario.title or not scenario.steps:
-        raise BadScenario(f"{name}.txt: a scenario begins with a comment on it, and has steps")
+    if not scenario.title or bool(scenario.steps) == (scenario.refusal is not None):
+        raise BadScenario(
+            f"{name}.txt: a scenario begins with a comment on it, and has steps or is refused")
     return scenario
 
 
@@ -146,6 +149,9 @@ def _setting(scenario: Scenario, line: Line, block: list[Line]) -> bool:
         scenario.feature = rest
     elif word == "alone":
         scenario.alone = True
+    elif word == "refused":
+        code, _, part = rest.partition(" ")
+        scenario.refusal = int(code), part
     elif word == "file" and not scenario.steps:
         if rest in scenario.files or rest == "trackerd.conf":
             raise ValueError(f"'{rest}' is there already; it can be changed after a first step")

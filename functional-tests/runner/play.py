@@ -167,7 +167,13 @@ class Programme:
         try:
             server = shared.start(run)
         except Refused as refused:
-            return [str(refused), *refused.log]
+            if scenario.refusal and refused.says(*scenario.refusal):
+                return []
+            wanted = [f"expected exit code {scenario.refusal[0]} and: {scenario.refusal[1]}"
+                      ] if scenario.refusal else []
+            return [*wanted, str(refused), *refused.log]
+        if scenario.refusal:
+            return ["it was to be refused, and started"]
         stage = Stage(scenario, server, str(run.workers))
         try:
             stage.play()

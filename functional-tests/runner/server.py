@@ -19,9 +19,14 @@ CONFIGURATION = "trackerd.conf"
 class Refused(Exception):
     """It did not start."""
 
-    def __init__(self, why: str, log: list[str]):
+    def __init__(self, why: str, log: list[str], exit_code: int | None = None):
         super().__init__(why)
         self.log = log
+        self.exit_code = exit_code
+
+    def says(self, exit_code: int, part: str) -> bool:
+        """Whether it ended so, and this is in what it said."""
+        return self.exit_code == exit_code and part in "\n".join(self.log)
 
 
 class Running(Trackerd):
@@ -44,7 +49,7 @@ class Running(Trackerd):
         try:
             super().start(self.directory / "run", [])
         except NotServing as error:
-            raise Refused(str(error), self.log_tail(20)) from None
+            raise Refused(str(error), self.log_tail(20), self.exit_code) from None
         for endpoint in self.ready_line().split():
             scheme, _, address = endpoint.partition("://")
             host, _, port = address.rpartition(":")

@@ -15,6 +15,7 @@ import grammar
 import strict
 import text
 from lanes import HttpAnswer, UdpAnswer
+from server import Refused
 from stage import Mismatch, Stage, check_lines
 
 BODY = (
@@ -198,6 +199,14 @@ class Grammar(unittest.TestCase):
             "http", "announce", ["A", "port={n}"]))
         self.assertEqual([line.text for line in step.block], ["complete = {n}"])
 
+    def test_a_refusal_has_a_code_and_a_text(self):
+        scenario = grammar.parse("# T\nsetting x 1\nrefused 78 no such setting\n", "x")
+        self.assertEqual(scenario.refusal, (78, "no such setting"))
+        self.assertTrue(scenario.has_own_tracker)
+        refused = Refused("", ["x:1: no such setting"], 78)
+        self.assertTrue(refused.says(*scenario.refusal))
+        self.assertFalse(refused.says(78, "other") or refused.says(66, "no such setting"))
+
     def test_lists_may_hold_placeholders(self):
         scenario = grammar.parse("# T\nfor x in {repeat 2 a,b},{url A},,c http get /{x}\n", "x")
         self.assertEqual(scenario.steps[0].values, ["{repeat 2 a,b}", "{url A}", "", "c"])
@@ -206,6 +215,7 @@ class Grammar(unittest.TestCase):
         for bad in (
             "http get /", "# T\nfly away", "# T\n    status 200", "# T\nalone\n    status 200",
             "# T\nhttp get /\nsetting x 1", "# T\neventually within 2 http get /", "# T\n",
+            "# T\nrefused 78 x\nhttp get /", "# T\nrefused x\n",
             "# T\nfile a\nfile a\nhttp get /", "# T\nfile trackerd.conf\nhttp get /",
         ):
             with self.assertRaises(grammar.BadScenario, msg=bad) as caught:
