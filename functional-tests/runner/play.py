@@ -167,11 +167,7 @@ class Programme:
         try:
             server = shared.start(run)
         except Refused as refused:
-            if scenario.refusal and refused.says(*scenario.refusal):
-                return []
-            wanted = [f"expected exit code {scenario.refusal[0]} and: {scenario.refusal[1]}"
-                      ] if scenario.refusal else []
-            return [*wanted, str(refused), *refused.log]
+            return _not_as_expected(refused, scenario.refusal)
         if scenario.refusal:
             return ["it was to be refused, and started"]
         stage = Stage(scenario, server, str(run.workers))
@@ -198,3 +194,13 @@ class Programme:
             f"in {took:.0f} s: {self._failures} runs of {len(self._failed)} scenarios failed, "
             f"{len(self._skipped)} scenarios skipped")
         return 1 if self._failed else 0
+
+
+def _not_as_expected(refused: Refused, refusal: tuple[int, str] | None) -> list[str]:
+    """What is wrong with a tracker that did not start."""
+    if refusal is None:
+        return [str(refused), *refused.log]
+    if refused.says(*refusal):
+        return []
+    exit_code, part = refusal
+    return [f"expected exit code {exit_code} and: {part}", str(refused), *refused.log]
