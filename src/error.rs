@@ -6,6 +6,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
+    /// Asked whether a tracker is alive: it is not.
+    Unhealthy = 1,
     /// Wrong words on the command line.
     Usage = 64,
     /// A file that was named can't be read.

@@ -39,6 +39,8 @@
 //! | [`config`] | what the operator said | types, error |
 //! | [`router`] | words → owner shard → words | types, swarm |
 //! | [`cluster`] | live sync with other trackers: a side room, feature `cluster` | types, wire |
+//! | [`supervisor`] | who started us: a side room, feature `systemd` | types |
+//! | [`advice`] | what to change on a system: a side room, feature `check-system` | types |
 //! | [`net`] | sockets and the loop | all |
 //!
 //! `tests/tidy.rs` executes this table. Further ideas that carry the house: a peer is its 6 or 18
@@ -48,18 +50,20 @@
 //!
 //! # Features
 //!
-//! `router` is the small build; the default is everything: also `cluster`, live sync, and
-//! `gzip`, compressed lists. A side room has a door, its `mod.rs`, which picks the room or a twin
-//! that has nothing in it; a setting of an absent room is refused. `torture` brings mishaps on
-//! demand, for tests.
+//! `router` is the small build; the default is everything: also `cluster`, live sync; `gzip`,
+//! compressed lists; `systemd`, which tells the service manager how it goes; and `check-system`.
+//! A side room has a door, its `mod.rs`, which picks the room or a twin that has nothing in it; a
+//! setting of an absent room is refused. `torture` brings mishaps on demand, for tests.
 
 pub mod access;
+pub mod advice;
 pub mod cluster;
 pub mod config;
 pub mod error;
 pub mod net;
 pub mod router;
 pub mod stats;
+pub mod supervisor;
 pub mod swarm;
 #[allow(unsafe_code)]
 pub mod sys;

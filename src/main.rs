@@ -25,6 +25,8 @@ fn run() -> Result<(), Fatal> {
             net::run(&config, args)?;
         }
         Command::Check(approval) => say(io::stderr(), &format!("{approval}\n")),
+        Command::Health(config) => net::health(&config)?,
+        Command::CheckSystem(config) => say(io::stdout(), &net::check_system(&config)?),
         Command::Help(text) => say(io::stdout(), &text),
         Command::Version => say(io::stdout(), &format!("{}\n", config::VERSION)),
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may name of the crate, `types` and its own insides aside.
-const IMPORTS: [(&str, &[&str]); 13] = [
+const IMPORTS: [(&str, &[&str]); 15] = [
     ("types", &[]),
     ("error", &[]),
     ("sys", &[]),
@@ -16,13 +16,25 @@ const IMPORTS: [(&str, &[&str]); 13] = [
     ("swarm", &[]),
     ("access", &[]),
     ("stats", &[]),
+    ("supervisor", &[]),
+    ("advice", &[]),
     ("config", &["error"]),
     ("router", &["swarm"]),
     ("cluster", &["wire"]),
     (
         "net",
         &[
-            "access", "cluster", "config", "error", "router", "stats", "swarm", "sys", "wire",
+            "access",
+            "advice",
+            "cluster",
+            "config",
+            "error",
+            "router",
+            "stats",
+            "supervisor",
+            "swarm",
+            "sys",
+            "wire",
         ],
     ),
     ("main", &["config", "error", "net"]),
@@ -30,7 +42,7 @@ const IMPORTS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates each room may use.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("ahash", &["swarm", "access", "stats"]),
     ("crossbeam_channel", &["router", "net"]),
     ("env_logger", &["main"]),
@@ -39,6 +51,7 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("libc", &["sys"]),
     ("log", &["net"]),
     ("mio", &["net"]),
+    ("sd_notify", &["supervisor"]),
     ("smallvec", &["swarm", "access", "stats", "router"]),
     ("socket2", &["sys"]),
 ];

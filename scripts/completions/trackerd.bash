@@ -10,6 +10,8 @@ _trackerd() {
         --port
         -t
         --test
+        --health
+        --check-system
         -V
         -v
         --version

@@ -134,6 +134,10 @@ documentation.
 .Bl -tag -width Ds
 .It 0
 It was told to end, or to show something and end.
+.It 1
+Asked by
+.Fl \-health ,
+no tracker has answered.
 .It 64
 The command line is wrong.
 .It 66

@@ -20,6 +20,7 @@ pub use limits::{Limits, Programs};
 
 use crate::error::Fatal;
 use crate::types::{Net, Seconds};
+use settings::Purpose;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,10 @@ pub enum Command {
     Run(Config),
     /// `-t`: say that the configuration is fine, in these words, and end.
     Check(String),
+    /// `--health`: ask whether a tracker answers that serves so, and end.
+    Health(Config),
+    /// `--check-system`: say what the system lacks to serve so, and end.
+    CheckSystem(Config),
     /// `-h`: print this text and end.
     Help(String),
     /// `-V`: print [`VERSION`] and end.
@@ -179,9 +184,14 @@ where
         parse::Argv::Version => return Ok(Command::Version),
         parse::Argv::Settings(args) => args,
     };
-    let approval = args.check.then(|| args.approval());
+    let (purpose, approval) = (args.purpose, args.approval());
     let config = draft::config(&args.read(parse::load)?)?;
-    Ok(approval.map_or(Command::Run(config), Command::Check))
+    Ok(match purpose {
+        Purpose::Serve => Command::Run(config),
+        Purpose::Check => Command::Check(approval),
+        Purpose::Health => Command::Health(config),
+        Purpose::CheckSystem => Command::CheckSystem(config),
+    })
 }
 
 /// Understands the same command line again, in a process that serves already; `place` says where a

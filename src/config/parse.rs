@@ -1,6 +1,8 @@
 //! Files and command line, one grammar: both become a stream of settings with their origin.
 
-use super::settings::{Action, FLAGS, LISTEN_TCP_UDP, MISSING, MISSING_SHORT, Setting, settings};
+use super::settings::{
+    Action, FLAGS, LISTEN_TCP_UDP, MISSING, MISSING_SHORT, Purpose, Setting, settings,
+};
 use super::suggest::nearest;
 use super::values;
 use crate::error::{Exit, Fatal};
@@ -37,8 +39,8 @@ pub enum Argv {
 /// A command line that is about settings.
 #[derive(Default)]
 pub struct Args {
-    /// Whether to check only.
-    pub check: bool,
+    /// What they are for.
+    pub purpose: Purpose,
     files: Vec<String>,
     said: Vec<Said>,
     /// What `-i` said last.
@@ -72,7 +74,7 @@ where
             match flag.action {
                 Action::Help => return Ok(Argv::Help),
                 Action::Version => return Ok(Argv::Version),
-                Action::Check => args.check = true,
+                Action::Instead(purpose) => args.purpose = purpose,
                 Action::File => args.files.push(value(&mut parser, &option, flag.value)?),
                 Action::Address => {
                     let ip = values::ip(&value(&mut parser, &option, flag.value)?);

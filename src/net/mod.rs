@@ -11,6 +11,7 @@ mod control;
 mod desk;
 mod door;
 mod fifo;
+mod health;
 mod http;
 mod reload;
 mod remember;
@@ -18,7 +19,9 @@ mod requests;
 mod rounds;
 mod rules;
 mod scroll;
+mod service;
 mod strangers;
+mod system;
 mod tcp;
 mod tempo;
 mod torture;
@@ -59,6 +62,9 @@ pub enum Ticket {
     Survey,
 }
 
+pub use health::check as health;
+pub use system::check as check_system;
+
 type Router = router::Router<Ticket, Round>;
 
 /// What it takes to answer: who owns what, and by which rules.
@@ -78,8 +84,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     // Before any thread starts: threads inherit which signals are taken out of their hands.
     let signals = Signals::open().map_err(os("signals"))?;
     let descriptors = control::raise_limits(config).map_err(os("open files"))?;
-    let online = || thread::available_parallelism().map_or(1, Into::into);
-    let workers = config.workers.unwrap_or_else(online);
+    let workers = workers(config);
     let bound = bind::bind(&config.listens, workers)?;
     for missing in &bound.missing {
         log::warn!("{missing}");
@@ -94,7 +99,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     let peer_secs = config.intervals.keep_secs(config.intervals.highest());
     let grants = Grants {
         descriptors,
-        used: workers * (3 + bound.names.len()),
+        used: descriptors_used(workers, bound.names.len()),
         workers,
         keep_secs_max: swarm::life_secs_max(peer_secs),
     };
@@ -120,8 +125,8 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         .assemble(bound.sockets, shards, &shared)
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
-    let pulses = workers.iter().map(Worker::pulse).collect();
-    watchdog::start(pulses, Arc::clone(&shared)).map_err(os("threads"))?;
+    let pulses: Vec<_> = workers.iter().map(Worker::pulse).collect();
+    watchdog::start(pulses.clone(), Arc::clone(&shared)).map_err(os("threads"))?;
     let threads = start(workers, config.pin_workers).map_err(os("threads"))?;
     let clerk = Clerk::new(
         origin,
@@ -133,14 +138,29 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     let clerk = clerk.start(fifos).map_err(os("threads"))?;
     // Who doesn't listen any more is no reason not to serve.
     let _ = writeln!(io::stderr(), "ready: {addresses}");
+    service::ready(&addresses, pulses).map_err(os("threads"))?;
     control::run(signals, &clerk, &shared, &wakes).map_err(os("signals"))?;
-    for thread in threads {
-        match thread.join() {
-            Ok(ended) => ended.map_err(os("worker"))?,
-            Err(_) => return Err(Fatal::new(Exit::Os, "worker", "panicked")),
-        }
+    service::stopping();
+    threads.into_iter().try_for_each(join)
+}
+
+/// Waits for the end of a worker.
+fn join(thread: JoinHandle<io::Result<()>>) -> Result<(), Fatal> {
+    match thread.join() {
+        Ok(ended) => ended.map_err(os("worker")),
+        Err(_) => Err(Fatal::new(Exit::Os, "worker", "panicked")),
     }
-    Ok(())
+}
+
+/// How many workers there are to be.
+fn workers(config: &Config) -> usize {
+    let online = || thread::available_parallelism().map_or(1, Into::into);
+    config.workers.unwrap_or_else(online)
+}
+
+/// Those of each worker's sockets that listen, and of its poll.
+fn descriptors_used(workers: usize, sockets: usize) -> usize {
+    workers * (3 + sockets)
 }
 
 fn os(at: &'static str) -> impl Fn(io::Error) -> Fatal {

@@ -19,6 +19,7 @@ use crate::error::{Exit, Fatal};
 use crate::net::control::Shared;
 use crate::net::fifo::{Change, Fifo, Note};
 use crate::net::rules::{Grants, Occasion, Rules};
+use crate::net::service;
 use crate::net::tempo::{Pace, Tempo};
 use crate::router::Wake;
 use crate::sys::process;
@@ -125,7 +126,7 @@ impl Clerk {
             crossbeam_channel::select! {
                 recv(seconds) -> _ => self.tick(),
                 recv(errands) -> errand => match errand {
-                    Ok(()) => self.reload(),
+                    Ok(()) => service::reload(|| self.reload()),
                     Err(_) => return,
                 },
                 recv(notes) -> note => match note {

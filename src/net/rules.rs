@@ -20,7 +20,7 @@ const KEYS_BYTES_MAX: usize = (KeyList::LEN_MAX + 1) << 20;
 
 /// Descriptors kept for everything that is not a connection, besides the listening sockets: the
 /// polls, the log, files that are read again.
-const DESCRIPTORS_KEPT: usize = 32;
+pub const DESCRIPTORS_KEPT: usize = 32;
 
 /// All that can change while workers serve.
 #[derive(Clone, Debug)]

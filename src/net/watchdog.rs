@@ -38,7 +38,8 @@ impl Pulse {
         self.0.store(beats.wrapping_add(1), Ordering::Relaxed);
     }
 
-    fn beats(&self) -> u32 {
+    /// How often that was said.
+    pub fn beats(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -10,6 +10,7 @@ mod controls;
 mod extensions;
 mod floods;
 mod full_scrape;
+mod health;
 mod http;
 mod http_limits;
 mod limits;
@@ -20,6 +21,7 @@ mod reload;
 mod start;
 mod stats;
 mod swarms;
+mod systemd;
 #[cfg(feature = "torture")]
 mod torture;
 mod udp;

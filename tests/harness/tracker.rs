@@ -27,6 +27,7 @@ const EMULATOR: &str = "TRACKERD_EMULATOR";
 pub struct Setup {
     settings: String,
     args: Vec<String>,
+    variables: Vec<(String, String)>,
     open_files_max: Option<usize>,
     folder: Folder,
 }
@@ -47,6 +48,7 @@ impl Setup {
         Setup {
             settings: String::new(),
             args: Vec::new(),
+            variables: Vec::new(),
             open_files_max: None,
             folder: Folder::new(),
         }
@@ -61,6 +63,12 @@ impl Setup {
 
     pub fn arg(mut self, arg: impl AsRef<Path>) -> Setup {
         self.args.push(arg.as_ref().to_str().unwrap().to_owned());
+        self
+    }
+
+    /// A variable of its environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Setup {
+        self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -157,6 +165,7 @@ impl Setup {
             write_for_all(&path, &self.settings);
             command.arg("-f").arg(path);
         }
+        command.envs(self.variables.iter().cloned());
         command.args(&self.args).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()

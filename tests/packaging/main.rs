@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod host;
 mod manual;
 mod openwrt;
 

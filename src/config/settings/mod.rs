@@ -47,6 +47,20 @@ pub struct Section {
     pub settings: &'static [Setting],
 }
 
+/// What a command line with settings is for.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Purpose {
+    /// To serve.
+    #[default]
+    Serve,
+    /// To check the settings.
+    Check,
+    /// To ask a tracker with these settings whether it is alive.
+    Health,
+    /// To look at the system.
+    CheckSystem,
+}
+
 /// What an option does that is no setting.
 pub(super) enum Action {
     /// Read a file.
@@ -55,8 +69,8 @@ pub(super) enum Action {
     Address,
     /// Listen on a port of that address, as this setting says.
     Port(&'static Setting),
-    /// Only check.
-    Check,
+    /// Do something else than serve.
+    Instead(Purpose),
     /// Show the help.
     Help,
     /// Show the version.
@@ -258,7 +272,21 @@ pub static FLAGS: &[Flag] = &[
         long: Some("test"),
         value: "",
         help: "Check the configuration and end",
-        action: Action::Check,
+        action: Action::Instead(Purpose::Check),
+    },
+    Flag {
+        short: &[],
+        long: Some("health"),
+        value: "",
+        help: "Ask the tracker that runs so whether it answers, and end: 0 for yes, 1 for no",
+        action: Action::Instead(Purpose::Health),
+    },
+    Flag {
+        short: &[],
+        long: Some("check-system"),
+        value: "",
+        help: "Say what to change on this system, and end",
+        action: Action::Instead(Purpose::CheckSystem),
     },
     Flag {
         short: &['V', 'v'],

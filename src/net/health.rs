@@ -1,0 +1,104 @@
+//! Whether a tracker answers that runs as configured: what it is asked, and what will do.
+
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use crate::config::{Config, Listen};
+use crate::error::{Exit, Fatal};
+use crate::sys::clock;
+use crate::wire::udp::{Reply, Request};
+
+/// How long to wait for an answer, and how often to ask again for a datagram that got lost.
+const PATIENCE: Duration = Duration::from_secs(2);
+const TRIES: usize = 3;
+
+/// Asks the first of the configured addresses from this machine: for a connection id over UDP, or
+/// for any answer over HTTP.
+///
+/// # Errors
+/// With [`Exit::Unhealthy`] when there is none.
+pub fn check(config: &Config) -> Result<(), Fatal> {
+    let Listen { addr, udp, .. } = config.listens[0];
+    let scheme = if udp { "udp" } else { "tcp" };
+    let to = nearest(addr);
+    let asked = match udp {
+        _ if to.port() == 0 => Err(io::Error::other("nobody knows which port that is")),
+        true => ask_udp(to),
+        false => ask_http(to, config),
+    };
+    asked.map_err(|error| {
+        let what = format!("no answer: {error}");
+        Fatal::new(Exit::Unhealthy, format!("{scheme}://{to}"), what)
+    })
+}
+
+/// Where an address is reached from this machine.
+fn nearest(addr: SocketAddr) -> SocketAddr {
+    let ip: IpAddr = match addr.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, addr.port())
+}
+
+fn ask_udp(to: SocketAddr) -> io::Result<()> {
+    let from: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((from, 0))?;
+    socket.connect(to)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    let asked = u32::from_ne_bytes(clock::entropy()?);
+    let mut request = Vec::new();
+    Request::Connect { transaction: asked }.emit(&mut request);
+    let mut outcome = Ok(());
+    for _ in 0..TRIES {
+        socket.send(&request)?;
+        let mut room = [0; 64];
+        match socket.recv(&mut room) {
+            Ok(len) => match Reply::parse(&room[..len]) {
+                Some(Reply::Connect { transaction, .. }) if transaction == asked => return Ok(()),
+                _ => outcome = Err(io::Error::other("what answers is no tracker")),
+            },
+            Err(error) => outcome = Err(error),
+        }
+    }
+    outcome
+}
+
+fn ask_http(to: SocketAddr, config: &Config) -> io::Result<()> {
+    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let is_proxy = |ip| config.proxies.iter().any(|net| net.contains(ip));
+    if config.proxy_protocol && is_proxy(stream.local_addr()?.ip()) {
+        stream.write_all(b"PROXY UNKNOWN\r\n")?;
+    }
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    let mut answer = [0; 7];
+    stream.read_exact(&mut answer)?;
+    match &answer == b"HTTP/1." {
+        true => Ok(()),
+        false => Err(io::Error::other("what answers is no tracker")),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_are_reached_by_the_loopback() {
+        for (listen, to) in [
+            ("0.0.0.0:80", "127.0.0.1:80"),
+            ("[::]:80", "[::1]:80"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+        ] {
+            assert_eq!(nearest(listen.parse().unwrap()), to.parse().unwrap());
+        }
+    }
+}
