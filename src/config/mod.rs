@@ -30,7 +30,6 @@ pub const VERSION: &str = concat!("trackerd ", env!("CARGO_PKG_VERSION"));
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one, at start")]
 pub enum Command {
     /// Serve.
     Run(Config),
