@@ -124,8 +124,11 @@ class Connection:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.ended = False
+        # What was sent last.
+        self.sent = b""
 
     def send(self, data: bytes) -> None:
+        self.sent = data
         try:
             self.socket.sendall(data)
         except (BrokenPipeError, ConnectionResetError):

@@ -168,6 +168,7 @@ class Stage:
         headers = [line.text[5:] for line in step.block if line.text.startswith("with ")]
         wanted = [line for line in step.block if not line.text.startswith("with ")]
         torrents: list[str] = []
+        self._request = show(lane.sent)
         if step.verb in ("announce", "scrape", "get"):
             target, torrents = self._target(step)
             head = [b"GET " + target + b" HTTP/1.1", b"Host: tracker"]

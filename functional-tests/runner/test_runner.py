@@ -345,6 +345,12 @@ class Failing(unittest.TestCase):
         self.assertIn("GET / HTTP/1.1", mismatch.request)
         self.assertEqual(mismatch.answer, r"HTTP/1.1 200 OK\r\n")
 
+    def test_an_answer_that_comes_later_is_reported_with_its_request(self):
+        mismatch = self.play(
+            "http on c send two\n    status 200\nhttp on c answer\n    status 200\n",
+            HEAD % 0 + b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        self.assertEqual((mismatch.request, mismatch.actual), ("two", "404"))
+
     def test_bytes_instead_of_the_end_or_of_silence_are_reported(self):
         for line in ("closed", "silence"):
             mismatch = self.play(f"http send x\n    {line}\n", b"hello")
