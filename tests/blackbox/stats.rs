@@ -150,7 +150,7 @@ fn errors_are_told_apart(workers: usize) {
             ("/", 302),
             ("/announce?port=1", 200),
             ("/scrape?info_hash=short", 200),
-            ("/scrape", 200),
+            ("/scrape?x=1", 200),
             ("/stats?mode=nonsense", 400),
             ("/nowhere", 404),
             ("/nowhere", 404),
