@@ -3,6 +3,7 @@
 //! Values only: nothing here allocates behind one's back, asks the time or knows a socket.
 
 mod entry;
+mod info_hash;
 mod network;
 mod peers;
 
@@ -10,34 +11,13 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use entry::Entry;
+pub use info_hash::InfoHash;
 pub use network::{Net, is_global};
 pub use peers::Peers;
 
 /// Whole seconds: as a moment, seconds on the monotonic clock of this process; as a span, a
 /// duration. 32 bits last for 136 years of uptime.
 pub type Seconds = u32;
-
-/// The 20 bytes that name a torrent (BEP 3); for BEP 52 the truncated SHA-256.
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct InfoHash(pub [u8; 20]);
-
-impl InfoHash {
-    /// Length in bytes on every wire.
-    pub const LEN: usize = 20;
-}
-
-/// Upper-case hexadecimal, as opentracker prints hashes.
-impl fmt::Display for InfoHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02X}"))
-    }
-}
-
-impl fmt::Debug for InfoHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// Address family of a peer and of the packet it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

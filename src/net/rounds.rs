@@ -8,7 +8,7 @@ use crate::types::{Entry, InfoHash, PeerAddr, Peers};
 
 /// Torrents of a page, all workers together. They and what it takes to choose them are some two
 /// megabytes at most, for as long as somebody reads the page.
-const PAGE_ENTRIES_MAX: usize = 20_000;
+const PAGE_ENTRIES_MAX: usize = 40_000;
 
 /// Torrents looked at in one step, and peers of large swarms: some tens of microseconds.
 const TORRENTS_A_STEP: usize = 2000;
@@ -73,7 +73,8 @@ impl Round {
             }
             Round::Page(page) => page.step(desk.now, shard),
             Round::Top(top, cursor) => {
-                let next = shard.walk(desk.now, *cursor, TORRENTS_A_STEP, |torrent| {
+                let all = &InfoHash::ALL;
+                let next = shard.walk(desk.now, *cursor, TORRENTS_A_STEP, all, |torrent| {
                     top.note(torrent.info_hash(), &torrent.counts());
                 });
                 *cursor = next.unwrap_or_default();

@@ -138,7 +138,7 @@ mod tests {
         let mut gather = Gather::new(2);
         let (first, second) = (gather.open(1, 1).unwrap(), gather.open(2, 1).unwrap());
         gather.close(first);
-        assert_eq!(gather.close_all().collect::<Vec<_>>(), [1]);
+        assert_eq!(gather.close_all().collect::<Vec<_>>(), [2]);
         assert_eq!(gather.part(second, |_| ()), None);
         assert!(gather.open(3, 1).is_some() && gather.open(4, 1).is_some());
         assert_eq!(gather.open(5, 1), None);

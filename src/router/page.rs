@@ -4,6 +4,8 @@
 //! every shard is walked whole, and the first few that follow the page before are kept: time for
 //! memory, since a list of millions is asked for rarely and must not take room that peers need.
 
+use std::ops::RangeInclusive;
+
 use crate::swarm::{Cursor, Seen, Shard};
 use crate::types::{Entry, InfoHash, Seconds};
 
@@ -13,32 +15,38 @@ const STEP: usize = 2000;
 /// What one shard has for a page.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The last torrent of the page before.
-    after: Option<InfoHash>,
+    /// Those of use: up to the last one kept, once there are too many.
+    among: RangeInclusive<InfoHash>,
+    /// Whether there were too many.
+    full: bool,
     /// The most to keep.
     entries_max: usize,
-    /// The first ones so far, and some that are found superfluous when there are too many.
+    /// The first ones so far, and some that are superfluous.
     entries: Vec<Entry>,
-    /// Whether some were dropped, so that none after the last one kept is of use.
-    full: bool,
     cursor: Cursor,
 }
 
 impl Page {
     /// A page of at most `entries_max` of a shard's torrents, those that follow `after`.
     pub fn new(after: Option<InfoHash>, entries_max: usize) -> Page {
+        let (first, last) = InfoHash::ALL.into_inner();
         Page {
-            after,
+            among: after.map_or(first, InfoHash::next)..=last,
+            full: false,
             entries_max,
             entries: Vec::new(),
-            full: false,
             cursor: Cursor::default(),
         }
     }
 
     /// Looks at some more torrents; whether all have been seen.
     pub fn step(&mut self, now: Seconds, shard: &Shard) -> bool {
-        let next = shard.walk(now, self.cursor, STEP, |seen| self.note(seen));
+        if self.entries.is_empty() {
+            let torrents = shard.totals().torrents as usize;
+            self.entries.reserve_exact(self.room().min(torrents));
+        }
+        let among = self.among.clone();
+        let next = shard.walk(now, self.cursor, STEP, &among, |seen| self.note(seen));
         match next {
             Some(cursor) => self.cursor = cursor,
             None => self.trim(),
@@ -46,45 +54,35 @@ impl Page {
         next.is_none()
     }
 
+    /// How many are kept before the superfluous are dropped.
+    fn room(&self) -> usize {
+        self.entries_max + self.entries_max.div_ceil(4)
+    }
+
     fn note(&mut self, seen: &Seen<'_>) {
-        let info_hash = seen.info_hash();
-        let follows = self.after.is_none_or(|after| info_hash > after);
-        // The last of those kept is known after the first trim.
-        if !follows || self.full && info_hash > self.last() {
-            return;
-        }
-        if self.entries.len() == self.entries_max + self.entries_max.div_ceil(4) {
+        if self.entries.len() == self.room() {
             self.trim();
-            if info_hash > self.last() {
-                return;
-            }
         }
-        self.entries.push(Entry {
-            info_hash,
-            counts: seen.counts(),
-            idle_secs: seen.idle_secs(),
-        });
+        let info_hash = seen.info_hash();
+        if self.among.contains(&info_hash) {
+            self.entries.push(Entry {
+                info_hash,
+                counts: seen.counts(),
+                idle_secs: seen.idle_secs(),
+            });
+        }
     }
 
-    /// Drops what is too much. The last one kept stands first from then on.
+    /// Drops what is too much.
     fn trim(&mut self) {
-        let len = self.entries_max;
-        if self.entries.len() > len {
-            let (_, last, _) = self
-                .entries
-                .select_nth_unstable_by_key(len - 1, |entry| entry.info_hash);
-            let last = *last;
-            self.entries.truncate(len);
-            self.entries.swap(0, len - 1);
-            debug_assert_eq!(self.entries[0], last);
+        if self.entries.len() > self.entries_max {
+            let last = self.entries_max - 1;
+            let by = |entry: &Entry| entry.info_hash;
+            let (_, last, _) = self.entries.select_nth_unstable_by_key(last, by);
+            self.among = *self.among.start()..=last.info_hash;
             self.full = true;
+            self.entries.truncate(self.entries_max);
         }
-    }
-
-    fn last(&self) -> InfoHash {
-        self.entries
-            .first()
-            .map_or(InfoHash([0xff; 20]), |entry| entry.info_hash)
     }
 
     /// Joins the pages of all shards, in no order; and the last torrent of the page, or `None` if
@@ -94,7 +92,7 @@ impl Page {
         let mut end = None;
         for page in pages {
             if page.full {
-                let last = page.last();
+                let last = *page.among.end();
                 end = Some(end.map_or(last, |end: InfoHash| end.min(last)));
             }
             match entries.is_empty() {

@@ -41,6 +41,8 @@ mod tests;
 mod torrent;
 mod walk;
 
+use std::ops::RangeInclusive;
+
 use crate::types::{Announce, Counts, Event, InfoHash, PeerAddr, Peers, Seconds};
 
 pub use clock::life_secs_max;
@@ -215,17 +217,19 @@ impl Shard {
         }
     }
 
-    /// Shows some torrents, about `step` at a time, and returns where to go on: `None` when all
-    /// have been shown. Begin with the default cursor. Each torrent that stays for the whole walk
-    /// is shown once, whatever happens in between.
+    /// Looks at some torrents, about `step` at a time, shows those `among` these, and returns where
+    /// to go on: `None` when all have been looked at. Begin with the default cursor. Each torrent
+    /// that stays for the whole walk is shown once, whatever happens in between.
     pub fn walk(
         &self,
         now: Seconds,
         cursor: Cursor,
         step: usize,
+        among: &RangeInclusive<InfoHash>,
         show: impl FnMut(&Seen<'_>),
     ) -> Option<Cursor> {
-        self.store.walk(cursor, step, self.limits.keep(now), show)
+        let keep = self.limits.keep(now);
+        self.store.walk(cursor, step, keep, among, show)
     }
 
     /// Appends some peers of all torrents to `found`: those of about `step` torrents, or about

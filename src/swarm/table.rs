@@ -162,23 +162,27 @@ impl<S: Slot> Table<S> {
         slot + stretch.left == self.segments[segment].capacity()
     }
 
-    /// Shows about `slots` slots from the hash `from` on; returns where to go on, `None` at the
-    /// end. What stays in the table is shown once, also when others come and go in between.
+    /// Shows, of about `slots` slots from the hash `from` on, those that are `wanted`; returns
+    /// where to go on, `None` at the end. What stays in the table is shown once, also when others
+    /// come and go in between.
     pub fn walk(
         &self,
         keys: &Keys,
         from: u32,
         slots: usize,
+        wanted: impl Fn(&S) -> bool,
         mut show: impl FnMut(&S),
     ) -> Option<u32> {
         let mut stretch = self.stretch(from, slots)?;
         let next = stretch.next;
         while self.find_next(&mut stretch) {
             let slot = self.at(stretch.place);
-            let hash = slot.hash(keys);
-            // Others lie here too: those before were shown already, those after will be.
-            if hash >= from && next.is_none_or(|next| hash < next) {
-                show(slot);
+            if wanted(slot) {
+                let hash = slot.hash(keys);
+                // Others lie here too: those before were shown already, those after will be.
+                if hash >= from && next.is_none_or(|next| hash < next) {
+                    show(slot);
+                }
             }
             self.advance(&mut stretch);
         }

@@ -68,7 +68,7 @@ pub(super) fn walk_all(shard: &Shard, step: usize) -> BTreeMap<InfoHash, Counts>
     let mut seen = BTreeMap::new();
     let mut cursor = Some(Cursor::default());
     while let Some(at) = cursor {
-        cursor = shard.walk(START, at, step, |torrent| {
+        cursor = shard.walk(START, at, step, &InfoHash::ALL, |torrent| {
             let before = seen.insert(torrent.info_hash(), torrent.counts());
             assert_eq!(before, None, "shown twice");
         });
@@ -407,7 +407,7 @@ fn walks_meet_all_that_stay() {
     let (mut seen, mut next) = (BTreeSet::new(), 20_000);
     let mut cursor = Some(Cursor::default());
     while let Some(at) = cursor {
-        cursor = shard.walk(START, at, 100, |torrent| {
+        cursor = shard.walk(START, at, 100, &InfoHash::ALL, |torrent| {
             assert!(seen.insert(torrent.info_hash()));
         });
         // Meanwhile the table grows to twice its size.
@@ -461,7 +461,7 @@ fn memories_from_before_last_as_long_as_others() {
     assert!(!shard.remember(0, &torrent(2), 9, 0), "known");
     let idle = |shard: &Shard, now| {
         let mut idle = BTreeMap::new();
-        shard.walk(now, Cursor::default(), 100, |torrent| {
+        shard.walk(now, Cursor::default(), 100, &InfoHash::ALL, |torrent| {
             idle.insert(torrent.info_hash(), torrent.idle_secs());
         });
         idle

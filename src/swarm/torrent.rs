@@ -76,6 +76,11 @@ impl Torrent {
         InfoHash(bytes)
     }
 
+    /// The first of its name, by which most can be told apart; in the order of info-hashes.
+    pub fn first_word(&self) -> u32 {
+        self.name[0]
+    }
+
     /// Where its peers are.
     pub fn shape(&self) -> Shape {
         match self.body {

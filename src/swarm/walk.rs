@@ -1,5 +1,7 @@
 //! Walks: everything that is stored, shown a little at a time.
 
+use std::ops::RangeInclusive;
+
 use crate::types::{Counts, InfoHash, Peers, Seconds};
 
 use super::block;
@@ -69,17 +71,22 @@ impl Store {
         cursor: Cursor,
         slots: usize,
         keep: Seconds,
+        among: &RangeInclusive<InfoHash>,
         mut show: impl FnMut(&Seen<'_>),
     ) -> Option<Cursor> {
+        let first_words = first_word(among.start())..=first_word(among.end());
+        let wanted = |torrent: &Torrent| first_words.contains(&torrent.first_word());
         let show = |torrent: &Torrent| {
-            show(&Seen {
-                store: self,
-                torrent,
-                keep,
-            })
+            if among.contains(&torrent.info_hash()) {
+                show(&Seen {
+                    store: self,
+                    torrent,
+                    keep,
+                });
+            }
         };
         self.torrents
-            .walk(&self.keys, cursor.0, slots, show)
+            .walk(&self.keys, cursor.0, slots, wanted, show)
             .map(Cursor)
     }
 
@@ -104,18 +111,22 @@ impl Store {
         let Some(from) = cursor.next else {
             return false;
         };
-        cursor.next =
-            self.torrents
-                .walk(&self.keys, from, slots, |torrent| match torrent.shape() {
-                    Shape::One(peer) => peer.append(found),
-                    Shape::Block(handle, lens) => {
-                        let lists = block::lists(self.pool.words(handle), lens);
-                        lists.v4.iter().for_each(|peer| peer.append(found));
-                        lists.v6.iter().for_each(|peer| peer.append(found));
-                    }
-                    Shape::Crowd(_) => cursor.crowds.push(torrent.info_hash()),
-                    Shape::Memory(_) => {}
-                });
+        cursor.next = self.torrents.walk(
+            &self.keys,
+            from,
+            slots,
+            |_| true,
+            |torrent| match torrent.shape() {
+                Shape::One(peer) => peer.append(found),
+                Shape::Block(handle, lens) => {
+                    let lists = block::lists(self.pool.words(handle), lens);
+                    lists.v4.iter().for_each(|peer| peer.append(found));
+                    lists.v6.iter().for_each(|peer| peer.append(found));
+                }
+                Shape::Crowd(_) => cursor.crowds.push(torrent.info_hash()),
+                Shape::Memory(_) => {}
+            },
+        );
         true
     }
 
@@ -126,6 +137,10 @@ impl Store {
             _ => None,
         }
     }
+}
+
+fn first_word(info_hash: &InfoHash) -> u32 {
+    Torrent::new(info_hash, Shape::Memory(0)).first_word()
 }
 
 impl Crowd {
@@ -149,5 +164,5 @@ fn append<P: Peer>(
     slots: usize,
     found: &mut Peers,
 ) -> Option<u32> {
-    table.walk(keys, from, slots, |peer| peer.append(found))
+    table.walk(keys, from, slots, |_| true, |peer| peer.append(found))
 }
