@@ -171,7 +171,9 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --access.peer_id_allow -TR --access.peer_id_deny -XL --access.agent_allow A/ \
          --access.agent_deny B/ --access.agent_deny c --access.program_text no \
          --nofile 64000 --core -1 --keep-alive off --no-udp no \
-         --tracker.hang_secs_max 30",
+         --tracker.hang_secs_max 30 \
+         --charset utf-8 \
+         --locale de_CH.UTF-8 --failed 4",
     );
     let expected = Config {
         listens: vec![Listen {
@@ -223,6 +225,9 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         limits: config_limits(),
         connections_max: 5,
         keep_alive: false,
+        stats_charset: Some("utf-8".into()),
+        stats_separator: Some('\''),
+        failed: 4,
         idle_secs_max: 6,
         request_secs_max: 7,
         hang_secs_max: 30,
@@ -419,6 +424,9 @@ fn wrong_words_are_refused_with_a_remedy() {
 --socket-timeout 70000 => `70000` is not a whole number from 1 to 300
 --keep-alive maybe => `maybe` is not a whole number from 1 to 3600, nor on, nor off
 --keep-alive= => needs a value: on|off|SECONDS
+--locale tlh => `tlh` is no locale that is known here: write C, or one like en_US or de
+--charset utf-8;q => `utf-8;q` is no character set: write one like utf-8
+--failed 1x => `1x` is not a whole number from 0 to 4294967295
 --nofile 3 => `3` is not a whole number from 64 to 4294967295, nor max
 --core unlimited => `unlimited` is not a whole number from 0 to 4294967295, nor max
 --no-tcp maybe => `maybe` is none of yes, no

@@ -33,6 +33,8 @@ _trackerd() {
         --tracker.nofile
         --core
         --tracker.core
+        --failed
+        --tracker.failed
         -d
         --tracker.rootdir
         -l
@@ -74,6 +76,10 @@ _trackerd() {
         --access.full_scrape_net
         --access.full_scrape_interval
         --stats.fulllog
+        --charset
+        --stats.charset
+        --locale
+        --stats.locale
         --access.proxy
         --x-forwarded-for
         --access.proxy_header
@@ -152,6 +158,9 @@ _trackerd() {
         :
         ;;
     --core | --tracker.core)
+        :
+        ;;
+    --failed | --tracker.failed)
         :
         ;;
     -d | --tracker.rootdir)
@@ -239,6 +248,12 @@ _trackerd() {
         :
         ;;
     --stats.fulllog)
+        :
+        ;;
+    --charset | --stats.charset)
+        :
+        ;;
+    --locale | --stats.locale)
         :
         ;;
     --access.proxy)

@@ -100,6 +100,12 @@ pub struct Config {
     pub watched: Vec<Net>,
     /// Path of the statistics, without the leading slash; neither `announce` nor `scrape`.
     pub stats_path: String,
+    /// In which character set the page of statistics says it is; fit for a response head.
+    pub stats_charset: Option<String>,
+    /// What stands between thousands there.
+    pub stats_separator: Option<char>,
+    /// How often the process has failed before, as whoever started it says.
+    pub failed: u32,
     /// Whose word counts on where a request comes from.
     pub proxies: Vec<Net>,
     /// The header they say it in; fit to be the name of one.

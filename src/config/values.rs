@@ -186,6 +186,52 @@ pub fn stats_path(text: &str) -> Result<&str, String> {
     }
 }
 
+/// The name of a character set (RFC 2978, 2.3).
+pub fn charset(text: &str) -> Result<&str, String> {
+    let is_mime = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-^_`{}~".contains(&byte);
+    match text.bytes().all(is_mime) {
+        true => Ok(text),
+        false => Err(format!(
+            "`{text}` is no character set: write one like utf-8"
+        )),
+    }
+}
+
+/// What stands between thousands where people speak like this, by languages and a few countries.
+/// Where it is a narrow space it is a plain one here, which every character set has.
+const SEPARATORS: [(&str, char); 4] = [
+    ("de_AT de_CH de_LI fr_CH it_CH", '\''),
+    ("en es_MX zh ja ko he th hi ar fa ur", ','),
+    (
+        "de es it nl id tr da el ro hr sl sr vi gl ca eu is pt_BR",
+        '.',
+    ),
+    (
+        "fr ru uk pl cs sk sv nb nn no fi hu bg et lv lt be kk pt",
+        ' ',
+    ),
+];
+
+/// What a locale such as `de_CH.UTF-8` puts between thousands; `C` and `POSIX` nothing.
+pub fn separator(text: &str) -> Result<Option<char>, String> {
+    let name = text.split(['.', '@']).next().unwrap_or(text);
+    if ["C", "POSIX"].contains(&name) {
+        return Ok(None);
+    }
+    let language = name.split('_').next().unwrap_or(name);
+    let found = [name, language].into_iter().find_map(|wanted| {
+        let row = SEPARATORS.iter();
+        let mut row = row.filter(|(names, _)| names.split(' ').any(|known| known == wanted));
+        row.next().map(|(_, separator)| *separator)
+    });
+    match found {
+        Some(separator) => Ok(Some(separator)),
+        None => Err(format!(
+            "`{text}` is no locale that is known here: write C, or one like en_US or de"
+        )),
+    }
+}
+
 /// The name of a header (RFC 9110, 5.6.2).
 pub fn header(text: &str) -> Result<&str, String> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);

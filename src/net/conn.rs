@@ -18,6 +18,8 @@ use crate::net::rounds::{Quest, Round};
 use crate::net::scroll::{self, Rest, Scroll};
 use crate::net::{Office, Ticket};
 use crate::stats::Count;
+use crate::stats::traffic::{Call, Flow, Traffic};
+use crate::sys::socket;
 use crate::types::{Family, Seconds};
 use crate::wire::http::{Head, Status};
 use crate::wire::proxy::{Malformed, Preface};
@@ -88,6 +90,8 @@ pub struct Workspace {
     pub out: Vec<u8>,
     /// For bodies.
     pub http: Http,
+    /// What went over the sockets lately.
+    pub traffic: Traffic,
 }
 
 impl Conn {
@@ -158,7 +162,7 @@ impl Conn {
     ) -> Next {
         if self.is_writing() {
             let unsent = mem::take(&mut self.unsent);
-            if !self.write(&unsent) {
+            if !self.write(&unsent, &mut with.traffic) {
                 return Next::Close;
             }
             if self.is_writing() {
@@ -194,7 +198,8 @@ impl Conn {
         };
         with.out.clear();
         let stays = write(&pending, &mut with.http, &mut with.out);
-        if !self.write(&with.out) {
+        with.traffic.answer(&with.out);
+        if !self.write(&with.out, &mut with.traffic) {
             return Next::Close;
         }
         self.finish(stays, now)
@@ -225,12 +230,16 @@ impl Conn {
             return Next::Rest;
         };
         with.out.clear();
+        let begins = !scroll.has_begun();
         let rest = scroll.unroll(&mut with.out);
+        if begins {
+            with.traffic.answer(&with.out);
+        }
         let len = with.out.len() as u64;
         desk.counters
             .add(self.family(), Count::FullScrapeBytes, len);
         self.since = desk.now;
-        if !self.write(&with.out) {
+        if !self.write(&with.out, &mut with.traffic) {
             return Next::Close;
         }
         match rest {
@@ -269,7 +278,9 @@ impl Conn {
         let _ = self.stream.read(&mut with.scratch);
         with.out.clear();
         http::emit_fault(Status::UNAVAILABLE, &mut with.out);
-        self.write(&with.out);
+        with.traffic.answer(&with.out);
+        self.write(&with.out, &mut with.traffic);
+        self.close(&mut with.traffic);
     }
 
     /// Looks at the clock. `Close` when it has been waited for long enough.
@@ -300,7 +311,8 @@ impl Conn {
         };
         with.out.clear();
         http::emit_fault(status, &mut with.out);
-        self.write(&with.out);
+        with.traffic.answer(&with.out);
+        self.write(&with.out, &mut with.traffic);
         Next::Close
     }
 
@@ -309,8 +321,12 @@ impl Conn {
             let mut scratch = mem::take(&mut with.scratch);
             let read = self.stream.read(&mut scratch);
             let next = match &read {
-                Ok(0) => Next::Close,
+                Ok(0) => {
+                    with.traffic.add(self.end(), 1);
+                    Next::Close
+                }
                 Ok(len) => {
+                    with.traffic.add(Flow::ReceivedBytes, *len);
                     // A read that did not fill the room has emptied the socket, but for the end.
                     self.unread = *len == scratch.len() || self.ended;
                     self.feed(&scratch[..*len], ticket, office, with)
@@ -320,7 +336,10 @@ impl Conn {
                     Next::Rest
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => Next::Again,
-                Err(_) => Next::Close,
+                Err(error) => {
+                    with.traffic.fail(Call::Receive, errno(error), 1);
+                    Next::Close
+                }
             };
             with.scratch = scratch;
             if next != Next::Rest {
@@ -368,7 +387,7 @@ impl Conn {
         // An empty buffer keeps no room: most connections are idle most of the time.
         let is_needed = !held.is_empty() && !matches!(self.state, State::Leaving { .. });
         self.held = if is_needed { held } else { Vec::new() };
-        if !self.write(&with.out) {
+        if !self.write(&with.out, &mut with.traffic) {
             return Next::Close;
         }
         match quest {
@@ -386,7 +405,7 @@ impl Conn {
         office: &mut Office<'_>,
         with: &mut Workspace,
     ) -> (usize, Option<Quest>) {
-        let mut done = self.take_preface(bytes, office, &mut with.out);
+        let mut done = self.take_preface(bytes, office, with);
         let mut quest = None;
         if self.prefaced {
             return (done, quest);
@@ -407,6 +426,9 @@ impl Conn {
                         ticket,
                     };
                     done += len;
+                    let stays = head.keep_alive && office.desk.terms.keep_alive;
+                    with.traffic.request(self.family(), stays);
+                    let begun = with.out.len();
                     self.state = match with.http.serve(&asked, office, &mut with.out) {
                         Outcome::Answered(true) => State::Reading,
                         Outcome::Answered(false) => State::Leaving {
@@ -423,15 +445,23 @@ impl Conn {
                             State::Waiting(pending)
                         }
                     };
+                    if with.out.len() > begun {
+                        with.traffic.answer(&with.out[begun..]);
+                    }
                 }
-                Err(status) => self.fail(status, office, &mut with.out),
+                Err(status) => self.fail(status, office, with),
             }
         }
         (done, quest)
     }
 
     /// Takes the preface, if there has to be one, and says how many bytes it took.
-    fn take_preface(&mut self, bytes: &[u8], office: &mut Office<'_>, out: &mut Vec<u8>) -> usize {
+    fn take_preface(
+        &mut self,
+        bytes: &[u8],
+        office: &mut Office<'_>,
+        with: &mut Workspace,
+    ) -> usize {
         if !self.prefaced {
             return 0;
         }
@@ -447,19 +477,21 @@ impl Conn {
                 len
             }
             Err(Malformed) => {
-                self.fail(Status::BAD_REQUEST, office, out);
+                self.fail(Status::BAD_REQUEST, office, with);
                 0
             }
         }
     }
 
     /// Answers what can't be understood.
-    fn fail(&mut self, status: Status, office: &mut Office<'_>, out: &mut Vec<u8>) {
+    fn fail(&mut self, status: Status, office: &mut Office<'_>, with: &mut Workspace) {
         office
             .desk
             .counters
             .count(self.family(), Count::HttpMalformed);
-        http::emit_fault(status, out);
+        let begun = with.out.len();
+        http::emit_fault(status, &mut with.out);
+        with.traffic.answer(&with.out[begun..]);
         self.state = State::Leaving { swallow: true };
     }
 
@@ -485,7 +517,7 @@ impl Conn {
     }
 
     /// Gives output to the kernel and keeps what it doesn't take; `false` if it is of no use.
-    fn write(&mut self, out: &[u8]) -> bool {
+    fn write(&mut self, out: &[u8], traffic: &mut Traffic) -> bool {
         if self.is_writing() {
             self.unsent.extend_from_slice(out);
             return true;
@@ -498,12 +530,34 @@ impl Conn {
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
                     io::ErrorKind::WouldBlock => break,
-                    _ => return false,
+                    _ => {
+                        traffic.fail(Call::Send, errno(&error), 1);
+                        return false;
+                    }
                 },
             }
         }
+        traffic.add(Flow::SentBytes, done);
+        traffic.add(Flow::Sent, usize::from(done > 0 && done == out.len()));
         self.unsent.extend_from_slice(&out[done..]);
         true
+    }
+
+    /// As what the end of its input counts.
+    fn end(&self) -> Flow {
+        match self.state {
+            State::Reading if !self.held.is_empty() => Flow::Cut,
+            _ => Flow::Ended,
+        }
+    }
+
+    /// Closes the socket.
+    pub fn close(self, traffic: &mut Traffic) {
+        traffic.add(Flow::SendSkipped, usize::from(self.is_writing()));
+        match socket::close(self.stream) {
+            Ok(()) => traffic.add(Flow::Closed, 1),
+            Err(error) => traffic.fail(Call::Close, errno(&error), 1),
+        }
     }
 
     /// Input without line ends at its front: some clients send one after a request, and it begins
@@ -515,4 +569,9 @@ impl Conn {
         let begin = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'));
         &bytes[begin.unwrap_or(bytes.len())..]
     }
+}
+
+/// The system's number for an error.
+pub fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(0)
 }

@@ -9,10 +9,11 @@ use crossbeam_channel::Sender;
 
 use crate::config::{Amount, Config};
 use crate::error::{Exit, Fatal};
+use crate::net::rates::Board;
 use crate::net::rules::Rules;
 use crate::net::tempo::Pace;
 use crate::router::Wake;
-use crate::sys::clock::Clock;
+use crate::sys::clock::{self, Clock};
 use crate::sys::process::{self, Limit, Ration, User};
 use crate::sys::signal::{Signal, Signals};
 
@@ -26,6 +27,10 @@ const NOBODY: User = User {
 pub struct Shared {
     /// The one clock, so that all agree on the time.
     pub clock: Clock,
+    /// When it began, by the time of day.
+    pub started: u64,
+    /// What the workers serve in a second.
+    pub rates: Board,
     /// Set when everybody shall come to an end.
     pub stopping: AtomicBool,
     /// The interval in force, and where it comes from and goes to.
@@ -41,8 +46,10 @@ pub struct Shared {
 
 impl Shared {
     /// Starts the clock.
-    pub fn new(rules: Rules) -> Shared {
+    pub fn new(rules: Rules, workers: usize) -> Shared {
         Shared {
+            started: clock::wall(),
+            rates: Board::new(workers),
             clock: Clock::start(),
             stopping: AtomicBool::new(false),
             interval: AtomicU32::new(rules.terms.interval),

@@ -7,7 +7,11 @@ use crate::access::{Cookie, Gate, Modest, Pace};
 use crate::config::Intervals;
 use crate::net::requests::Requests;
 use crate::net::rules::Rules;
+use crate::net::tempo;
+use crate::stats::page::About;
+use crate::stats::traffic::Traffic;
 use crate::stats::{Count, Counters, NUMWANTS, Tally};
+use crate::sys::process::{self, Ration};
 use crate::types::Seconds;
 
 /// What clients are told and granted; the same on every worker.
@@ -37,6 +41,12 @@ pub struct Terms {
     pub redirect_url: Option<String>,
     /// The path of the statistics, without a leading slash.
     pub stats_path: String,
+    /// What the page of statistics is sent as.
+    pub page_type: String,
+    /// What stands between its thousands.
+    pub separator: Option<char>,
+    /// How often the process has failed before, as it was told.
+    pub failed: u32,
     /// The most connections of one worker.
     pub connections_max: usize,
     /// The least time between two full scrapes of one address; 0 for none.
@@ -56,15 +66,6 @@ pub struct Promise {
     pub interval: Seconds,
     /// How long it is remembered without that, which is longer.
     pub keep_secs: Seconds,
-}
-
-impl Terms {
-    /// Takes over the interval of this second, if it is one that changes.
-    pub fn follow(&mut self, interval: Seconds) {
-        if self.intervals.load.is_some() {
-            self.interval = interval;
-        }
-    }
 }
 
 /// How often the log may complain.
@@ -102,6 +103,14 @@ pub struct Desk {
     pub cookie: Cookie,
     /// What happened so far.
     pub counters: Counters,
+    /// What went over the sockets.
+    pub traffic: Traffic,
+    /// The number of this worker.
+    pub worker: usize,
+    /// When the process started, by the time of day.
+    pub started: u64,
+    /// Where the interval is, came from, and goes to.
+    pub tempo: tempo::Pace,
     /// Announces by their numwant, as far as it is granted.
     pub numwants: Tally<NUMWANTS>,
     /// Requests kept for `/stats?mode=fulllog`.
@@ -134,6 +143,10 @@ impl Desk {
             pace,
             cookie,
             counters,
+            traffic: Traffic::default(),
+            worker: 0,
+            started: 0,
+            tempo: tempo::Pace::default(),
             numwants: Tally::default(),
             requests: Requests::default(),
             modest,
@@ -144,6 +157,30 @@ impl Desk {
         };
         desk.pace.keep_to(rules.paces);
         desk
+    }
+
+    /// Takes over the interval of this second, if it is one that changes.
+    pub fn follow(&mut self, tempo: tempo::Pace) {
+        self.tempo = tempo;
+        if self.terms.intervals.load.is_some() {
+            self.terms.interval = tempo.interval;
+        }
+    }
+
+    /// What the page of statistics tells besides counts.
+    pub fn about(&self) -> About {
+        let tempo = self.tempo;
+        let limit = Ration::OpenFiles.limit();
+        About {
+            started: self.started,
+            failed: self.terms.failed,
+            worker: self.worker,
+            load: process::load_averages().unwrap_or_default(),
+            interval: [self.terms.interval, tempo.previous, tempo.required],
+            open_files: limit.map_or([0, 0], |limit| [limit.soft, limit.hard]),
+            usage: process::usage(),
+            separator: self.terms.separator,
+        }
     }
 
     /// Goes by other rules from now on.

@@ -11,6 +11,7 @@ use crate::net::scroll::Scroll;
 use crate::net::{Office, Ticket};
 use crate::router::Home;
 use crate::stats::modes::{self, Mode, NoMode};
+use crate::stats::page;
 use crate::stats::{Count, Report, Sheet};
 use crate::types::{self, Family, InfoHash, PeerAddr, Reply, Seconds, Want, is_global};
 use crate::wire::answer::{Announce, Failure, RetryIn, Scrape};
@@ -73,6 +74,8 @@ enum Question {
     },
     Scrape,
     Text(fn(&Report) -> String),
+    /// The page of statistics.
+    Full,
     /// Of the largest torrents, so many.
     Top(usize),
     Networks,
@@ -113,12 +116,25 @@ impl Http {
         };
         let (path, query) = query::split(asked.head.target);
         let query = query.unwrap_or_default();
-        match page(path, &office.desk.terms.stats_path) {
+        match named(path, &office.desk.terms.stats_path) {
             Page::Tracker(place::Page::Announce) => {
                 self.announce(query, asked, pending, office, out)
             }
             Page::Tracker(place::Page::Scrape) => self.scrape(query, asked, pending, office, out),
             Page::Stats => self.stats(query, asked, pending, office.desk, out),
+            Page::Full => {
+                if let Verdict::Refuse(_) = office.desk.gate.stats(from) {
+                    return pending.page(Status::FORBIDDEN, office.desk, out);
+                }
+                let question = Question::Full;
+                Outcome::Asks(
+                    Pending {
+                        question,
+                        ..pending
+                    },
+                    Quest::Sheet,
+                )
+            }
             Page::Front if office.desk.terms.redirect_url.is_some() => {
                 pending.page(Status::FOUND, office.desk, out)
             }
@@ -179,15 +195,26 @@ impl Http {
         desk: &mut Desk,
         out: &mut Vec<u8>,
     ) -> bool {
-        let Question::Text(text) = pending.question else {
-            return false;
-        };
         let report = Report {
             sum: sum.clone(),
             uptime: desk.now,
             tracker_id: desk.tracker_id,
         };
-        pending.text(text(&report).as_bytes(), out)
+        match pending.question {
+            Question::Text(text) => pending.text(text(&report).as_bytes(), out),
+            Question::Full => {
+                let page = page::text(&report, &desk.about());
+                let response = Response {
+                    content_type: desk.terms.page_type.as_bytes(),
+                    content_length: Some(page.len() as u64),
+                    ..pending.response()
+                };
+                response.emit(out);
+                out.extend_from_slice(page.as_bytes());
+                pending.keep_alive
+            }
+            _ => false,
+        }
     }
 
     /// Writes the answer that a round has brought home; whether the connection may stay.
@@ -511,15 +538,17 @@ fn emit_page(
 enum Page {
     Tracker(place::Page),
     Stats,
+    Full,
     Front,
     Unknown,
 }
 
 /// Which page a path names. Leading slashes mean nothing, as in opentracker.
-fn page(path: &[u8], stats_path: &str) -> Page {
+fn named(path: &[u8], stats_path: &str) -> Page {
     let slashes = path.iter().take_while(|b| **b == b'/').count();
     match &path[slashes..] {
         path if path == stats_path.as_bytes() => Page::Stats,
+        path if path.strip_suffix(b".txt") == Some(stats_path.as_bytes()) => Page::Full,
         [] => Page::Front,
         path => Place::parse(path).page.map_or(Page::Unknown, Page::Tracker),
     }

@@ -13,6 +13,7 @@ mod door;
 mod fifo;
 mod health;
 mod http;
+mod rates;
 mod reload;
 mod remember;
 mod requests;
@@ -105,7 +106,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     };
     let fifos = fifo::open(config)?;
     let rules = Rules::new(config, grants, Occasion::Start)?;
-    let shared = Arc::new(Shared::new(rules));
+    let shared = Arc::new(Shared::new(rules, workers));
     let owners = Owners::new(workers, random().map_err(os("entropy"))?);
     if workers > 1 {
         steer(&bound, &owners);
@@ -211,7 +212,7 @@ impl Assembly {
             let router = Router::new(me, self.owners, shard, mail);
             let secret = [clock::entropy()?, clock::entropy()?, clock::entropy()?];
             let pace = Pace::new(secret.map(u64::from_ne_bytes));
-            let desk = Desk::new(
+            let mut desk = Desk::new(
                 shared.rules(),
                 pace,
                 cookie.clone(),
@@ -219,6 +220,8 @@ impl Assembly {
                 tracker_id,
                 random()?,
             );
+            (desk.worker, desk.started) = (me, shared.started);
+            desk.follow(shared.pace());
             workers.push(Worker::new(
                 poll,
                 sockets,

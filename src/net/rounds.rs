@@ -149,6 +149,7 @@ fn sheet(shard: &Shard, desk: &Desk) -> Sheet {
     let totals = shard.totals();
     Sheet {
         counters: desk.counters.clone(),
+        traffic: desk.traffic.clone(),
         numwants: desk.numwants.clone(),
         renewals: Tally(*shard.renewals()),
         torrents: totals.torrents.into(),

@@ -210,6 +210,12 @@ fn terms(config: &Config, grants: Grants) -> Terms {
         id: config.tracker_id.clone(),
         warning: config.warning.clone(),
         keep_alive: config.keep_alive,
+        page_type: match &config.stats_charset {
+            Some(charset) => format!("text/plain; charset={charset}"),
+            None => "text/plain".into(),
+        },
+        separator: config.stats_separator,
+        failed: config.failed,
         redirect_url: config.redirect_url.clone(),
         stats_path: config.stats_path.clone(),
         full_scrape_interval: config.full_scrape_interval,

@@ -8,11 +8,12 @@ use mio::event::Event;
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 
-use crate::net::conn::{Conn, Next, Workspace};
+use crate::net::conn::{Conn, Next, Workspace, errno};
 use crate::net::desk::Desk;
 use crate::net::http::Http;
 use crate::net::rounds::{Quest, Round};
 use crate::net::{Office, Ticket};
+use crate::stats::traffic::{Call, Traffic};
 use crate::stats::{Count, Sheet};
 use crate::sys::socket;
 use crate::types::{Family, Reply};
@@ -195,6 +196,11 @@ impl Tcp {
         self.work(at, |_, _, _| Next::Close);
     }
 
+    /// Hands in what went over the sockets since the last time.
+    pub fn hand_in(&mut self, traffic: &mut Traffic) {
+        traffic.merge(&mem::take(&mut self.with.traffic));
+    }
+
     /// Once a second: closes what has been waited for long enough, and tries paused listeners.
     pub fn tick(&mut self, desk: &mut Desk) {
         for place in 0..self.places.len() {
@@ -208,11 +214,17 @@ impl Tcp {
 
     /// After a panic: closes all connections, and looks at every listener.
     pub fn rebuild(&mut self) {
-        self.with = workspace();
+        let traffic = mem::take(&mut self.with.traffic);
+        self.with = Workspace {
+            traffic,
+            ..workspace()
+        };
         self.unfinished.clear();
         self.quests.clear();
         for place in &mut self.places {
-            place.leave();
+            if let Some(conn) = place.leave() {
+                conn.close(&mut self.with.traffic);
+            }
         }
         self.free = (0..self.places.len()).collect();
         self.held_bytes = 0;
@@ -239,6 +251,7 @@ impl Tcp {
                 Ok((stream, from)) => {
                     office.desk.counters.count(*family, Count::TcpAccept);
                     if !office.desk.welcomes(from.ip()) {
+                        Conn::new(stream, from, false, 0).close(&mut self.with.traffic);
                         continue;
                     }
                     let prefaced = office.desk.gate.proxies.expect_preface(from.ip());
@@ -246,9 +259,14 @@ impl Tcp {
                     self.welcome(conn, office);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if socket::is_shortage(&error) => *paused = true,
-                // The client has given up already, or the network has: the next may be fine.
-                Err(_) => failures += 1,
+                Err(error) => {
+                    self.with.traffic.fail(Call::Accept, errno(&error), 1);
+                    // Else the client has given up already, or the network: the next may be fine.
+                    match socket::is_shortage(&error) {
+                        true => *paused = true,
+                        false => failures += 1,
+                    }
+                }
             }
         }
         // What fails all the time is left alone for a while.
@@ -354,7 +372,10 @@ impl Tcp {
 
     fn close(&mut self, at: usize) {
         let place = &mut self.places[at];
-        self.held_bytes -= place.leave().map_or(0, |conn| conn.held_bytes());
+        if let Some(conn) = place.leave() {
+            self.held_bytes -= conn.held_bytes();
+            conn.close(&mut self.with.traffic);
+        }
         self.free.push(at);
         self.accept_further();
     }
@@ -366,6 +387,7 @@ fn workspace() -> Workspace {
         scratch: vec![0; HEAD_LEN_MAX].into(),
         out: Vec::new(),
         http: Http::default(),
+        traffic: Traffic::default(),
     }
 }
 

@@ -7,11 +7,13 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 
 use crate::access::{Reason, Verdict};
+use crate::net::conn::errno;
 use crate::net::desk::Desk;
 use crate::net::door::Visit;
 use crate::net::{Office, Router, Ticket};
 use crate::router::Home;
 use crate::stats::Count;
+use crate::stats::traffic::{Call, Flow};
 use crate::sys::udp::{Inbox, Outbox, Source};
 use crate::types::{self, Family, PeerAddr, Reply, Seconds, Want};
 use crate::wire::place;
@@ -136,11 +138,15 @@ impl Udp {
         } = self;
         let Listener { socket, family } = &sockets[listener];
         for _ in 0..BATCHES_A_TURN {
-            let received = inbox.receive(socket);
+            let received = inbox.receive(socket, |error| {
+                desk.traffic.fail(Call::ReceiveUdp, errno(error), 1);
+            });
             desk.counters
                 .add(*family, Count::UdpReceived, received as u64);
             let mut office = Office { router, desk };
             for (bytes, source) in inbox.datagrams() {
+                let traffic = &mut office.desk.traffic;
+                traffic.add(Flow::ReceivedBytesUdp, bytes.len());
                 if outbox.is_full() {
                     flush(outbox, &sockets[listener], office.desk);
                 }
@@ -169,7 +175,10 @@ impl Udp {
 }
 
 fn flush(outbox: &mut Outbox, listener: &Listener, desk: &mut Desk) {
-    let sent = outbox.send(&listener.socket);
+    let sent = outbox.send(&listener.socket, |error, n| {
+        desk.traffic.fail(Call::SendUdp, errno(error), n as u64);
+    });
+    desk.traffic.add(Flow::SentBytesUdp, sent.bytes);
     desk.counters
         .add(listener.family, Count::UdpSent, sent.sent as u64);
     desk.counters

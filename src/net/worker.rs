@@ -12,6 +12,7 @@ use mio::{Events, Poll, Token};
 
 use crate::net::bind::Sockets;
 use crate::net::desk::Desk;
+use crate::net::rates::Meter;
 use crate::net::rounds::{self, Quest, Round};
 use crate::net::tcp::{self, Tcp};
 use crate::net::udp::Udp;
@@ -56,6 +57,7 @@ pub struct Worker {
     lanes: Desks,
     shared: Arc<Shared>,
     ticked: Seconds,
+    meter: Meter,
     /// The version of the rules in force here.
     rules: usize,
     /// How many panics of any worker have been heeded.
@@ -97,6 +99,7 @@ impl Worker {
             readers: Vec::new(),
             surveying: false,
         };
+        let meter = Meter::new(lanes.desk.worker);
         let clock = shared.clock;
         Ok(Worker {
             poll,
@@ -106,6 +109,7 @@ impl Worker {
             lanes,
             shared,
             ticked: 0,
+            meter,
             rules: 0,
             panics: 0,
             sweeping: false,
@@ -182,7 +186,7 @@ impl Worker {
         lanes.desk.now = now;
         if let Some(rules) = self.shared.refresh(&mut self.rules) {
             lanes.desk.obey(rules);
-            lanes.desk.terms.follow(self.shared.pace().interval);
+            lanes.desk.follow(self.shared.pace());
         }
         let panics = self.shared.panics.load(Ordering::Acquire);
         if mem::replace(&mut self.panics, panics) != panics {
@@ -198,9 +202,11 @@ impl Worker {
         let mut hurry = router.collect(now, lanes);
         if now != self.ticked {
             self.ticked = now;
-            lanes.desk.terms.follow(self.shared.pace().interval);
+            lanes.desk.follow(self.shared.pace());
             lanes.tcp.tick(&mut lanes.desk);
             lanes.desk.watch();
+            lanes.tcp.hand_in(&mut lanes.desk.traffic);
+            self.meter.tick(&self.shared.rates, &mut lanes.desk);
             self.sweeping = true;
         }
         if self.sweeping {
@@ -316,6 +322,7 @@ impl Lanes<Ticket, Round> for Desks {
     }
 
     fn attend(&mut self, round: &mut Round, shard: &Shard) -> bool {
+        self.tcp.hand_in(&mut self.desk.traffic);
         round.attend(shard, &mut self.desk)
     }
 

@@ -7,12 +7,15 @@
 mod everything;
 pub mod modes;
 mod networks;
+pub mod page;
 mod top;
+pub mod traffic;
 
 pub use networks::Networks;
 pub use top::{PLACES_MAX, Top};
 
 use crate::types::{Family, Seconds};
+use traffic::Traffic;
 
 /// What is counted, in the order of the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,6 +220,8 @@ pub struct Sheet {
     pub numwants: Tally<NUMWANTS>,
     /// Announces of known peers by the minutes since their last.
     pub renewals: Tally<RENEWALS>,
+    /// What went over the sockets.
+    pub traffic: Traffic,
     /// Torrents known.
     pub torrents: u64,
     /// Seeders in them.
@@ -235,6 +240,7 @@ impl Sheet {
             sum.counters.merge(&sheet.counters);
             sum.numwants.merge(&sheet.numwants);
             sum.renewals.merge(&sheet.renewals);
+            sum.traffic.merge(&sheet.traffic);
             sum.torrents += sheet.torrents;
             sum.seeders += sheet.seeders;
             sum.leechers += sheet.leechers;

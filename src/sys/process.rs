@@ -192,6 +192,32 @@ impl fmt::Display for Limit {
     }
 }
 
+/// What the process has used so far, by the names of getrusage(2); times in milliseconds.
+pub fn usage() -> Vec<(&'static str, u64)> {
+    // SAFETY: a plain C structure for which all zeroes are a valid value; the pointer is to a
+    // local that outlives the call, which fails for no other reason.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    #[allow(clippy::unnecessary_cast)]
+    let millis = |time: libc::timeval| time.tv_sec as u64 * 1000 + time.tv_usec as u64 / 1000;
+    #[allow(clippy::unnecessary_cast)]
+    let count = |n: libc::c_long| n as u64;
+    vec![
+        ("ru_maxrss", count(usage.ru_maxrss)),
+        ("ru_utime_ms", millis(usage.ru_utime)),
+        ("ru_stime_ms", millis(usage.ru_stime)),
+        ("ru_minflt", count(usage.ru_minflt)),
+        ("ru_majflt", count(usage.ru_majflt)),
+        ("ru_inblock", count(usage.ru_inblock)),
+        ("ru_oublock", count(usage.ru_oublock)),
+        ("ru_nvcsw", count(usage.ru_nvcsw)),
+        ("ru_nivcsw", count(usage.ru_nivcsw)),
+    ]
+}
+
 /// How many CPUs the machine has online.
 pub fn cpus_online() -> u32 {
     // SAFETY: takes a value.

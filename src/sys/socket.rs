@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 
 use super::check;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -111,6 +111,12 @@ pub fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Closes a socket, and says what came of it, which dropping it wouldn't.
+pub fn close(socket: impl IntoRawFd) -> io::Result<()> {
+    // SAFETY: the descriptor was handed over to us, and is used no more after this.
+    check(unsafe { libc::close(socket.into_raw_fd()) })
 }
 
 /// Whether an `accept` failed for want of descriptors or memory: it will fail again until some are

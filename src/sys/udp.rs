@@ -46,15 +46,19 @@ impl Inbox {
 
     /// Takes what has arrived, as much as fits, without waiting; the number of datagrams.
     ///
-    /// Fewer than [`slots`](Self::slots) means that the socket was found empty; an error, of which
-    /// the kernel has none to report here, would count as that.
-    pub fn receive(&mut self, socket: &impl AsRawFd) -> usize {
+    /// Fewer than [`slots`](Self::slots) means that the socket was found empty; an error counts as
+    /// that, and is shown to `failed`.
+    pub fn receive(&mut self, socket: &impl AsRawFd, failed: impl FnOnce(&io::Error)) -> usize {
         let batch = self.envelopes.ready_to_receive(&mut self.bytes);
         self.received = loop {
             match receive_some(socket.as_raw_fd(), batch) {
                 Ok(received) => break received,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break 0,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break 0,
+                Err(error) => {
+                    failed(&error);
+                    break 0;
+                }
             }
         };
         self.received
@@ -130,7 +134,12 @@ impl Outbox {
     ///
     /// A destination that fails is skipped and the rest goes on; a full socket buffer gives up the
     /// rest: clients ask again, and a reply that waits is a reply too late.
-    pub fn send(&mut self, socket: &impl AsRawFd) -> Sent {
+    /// Errors are shown to `failed`, each with how many datagrams it cost.
+    pub fn send(
+        &mut self,
+        socket: &impl AsRawFd,
+        mut failed: impl FnMut(&io::Error, usize),
+    ) -> Sent {
         let mut outcome = Sent::default();
         let filled = mem::take(&mut self.filled);
         let filled = filled - usize::from(filled > 0 && self.bytes[filled - 1].is_empty());
@@ -146,10 +155,12 @@ impl Outbox {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    failed(&error, filled - done);
                     outcome.dropped += filled - done;
                     done = filled;
                 }
-                Err(_) => {
+                Err(error) => {
+                    failed(&error, 1);
                     outcome.dropped += 1;
                     done += 1;
                 }
@@ -391,11 +402,11 @@ mod tests {
 
     /// Loopback delivers before `send` returns, so what was sent is there to be received.
     fn echo(server: &UdpSocket, inbox: &mut Inbox, outbox: &mut Outbox) -> Sent {
-        inbox.receive(server);
+        inbox.receive(server, |_| ());
         for (bytes, source) in inbox.datagrams() {
             outbox.reply(&source).extend_from_slice(bytes);
         }
-        outbox.send(server)
+        outbox.send(server, |_, _| ())
     }
 
     #[test]
@@ -433,7 +444,7 @@ mod tests {
         let client = client("127.0.0.1:0");
         client.send_to(b"x", server.local_addr().unwrap()).unwrap();
         let mut inbox = Inbox::new(2);
-        assert_eq!(inbox.receive(&server), 1);
+        assert_eq!(inbox.receive(&server, |_| ()), 1);
         let (bytes, source) = inbox.datagrams().next().unwrap();
         assert_eq!(bytes, b"x");
         assert_eq!(
@@ -462,7 +473,7 @@ mod tests {
             outbox.reply(&source).extend_from_slice(text.as_bytes());
         }
         assert_eq!(
-            outbox.send(&server),
+            outbox.send(&server, |_, _| ()),
             Sent {
                 sent: 2,
                 bytes: 6,
@@ -474,7 +485,7 @@ mod tests {
             let len = client.recv(&mut reply).unwrap();
             assert_eq!(&reply[..len], text.as_bytes());
         }
-        assert_eq!(outbox.send(&server), Sent::default());
+        assert_eq!(outbox.send(&server, |_, _| ()), Sent::default());
     }
 
     #[test]
@@ -488,10 +499,10 @@ mod tests {
         }
         let mut inbox = Inbox::new(4);
         let mut lengths = Vec::new();
-        while inbox.receive(&server) > 0 {
+        while inbox.receive(&server, |_| ()) > 0 {
             lengths.extend(inbox.datagrams().map(|(bytes, _)| bytes.len()));
         }
         assert_eq!(lengths, [0, 1, 1500, 1500, 1500]);
-        assert_eq!(inbox.receive(&server), 0);
+        assert_eq!(inbox.receive(&server, |_| ()), 0);
     }
 }

@@ -18,8 +18,10 @@ mod lists;
 mod private;
 mod proxy;
 mod reload;
+mod scripts;
 mod start;
 mod stats;
+mod stats_page;
 mod swarms;
 mod systemd;
 #[cfg(feature = "torture")]

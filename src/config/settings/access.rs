@@ -92,6 +92,26 @@ pub(super) const ACCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "stats.charset",
+        value: "NAME",
+        alias: Some("charset"),
+        help: "The character set that the page of statistics says it is in, such as utf-8",
+        kind: Kind::Text(values::charset, |d| &mut d.stats_charset),
+        ..ROW
+    },
+    Setting {
+        key: "stats.locale",
+        value: "NAME",
+        default: "C",
+        alias: Some("locale"),
+        help: "Set thousands apart on the page of statistics, as in this language, such as en_US",
+        kind: Kind::Own(|d, text| {
+            d.stats_separator = values::separator(text)?;
+            Ok(())
+        }),
+        ..ROW
+    },
+    Setting {
         key: "access.proxy",
         value: "IP[/BITS]",
         repeatable: true,

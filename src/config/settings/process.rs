@@ -60,6 +60,15 @@ pub(super) const PROCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "tracker.failed",
+        value: "N",
+        default: "0",
+        alias: Some("failed"),
+        help: "How often trackerd has failed before, to be told on the page of statistics",
+        kind: Kind::Number(0, u32::MAX, |d| &mut d.failed),
+        ..ROW
+    },
+    Setting {
         key: "tracker.rootdir",
         value: "DIR",
         short: Some('d'),
