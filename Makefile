@@ -14,7 +14,7 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 # The feature sets that are tested: all, the small build, and those in between.
 FEATURES_ROUTER := --no-default-features --features router
 
-.PHONY: help run build router test check fmt clippy unit scenarios clients functional fuzz man \
+.PHONY: help run build router test check fmt clippy unit scenarios clients beside functional fuzz man \
 	package dist openwrt bench test-cross size cross install uninstall clean need-cc \
 	need-clients need-cross
 
@@ -65,6 +65,13 @@ clients: build need-clients ## Real clients exchange files through the tracker.
 		echo "SKIPPED: the tests with real clients: there is no /usr/bin/python3"; \
 	fi
 
+beside: build need-clients ## The same requests to trackerd and to Debian's opentracker.
+	@if [ -x /usr/bin/python3 ]; then \
+		/usr/bin/python3 functional-tests/beside/run.py --binary $(RELEASE); \
+	else \
+		echo "SKIPPED: the comparison with opentracker: there is no /usr/bin/python3"; \
+	fi
+
 package: router ## Packages for OpenWrt: make package TARGET=mipsel, into target/package.
 	scripts/openwrt/package.py --target $(TARGET)
 
@@ -86,7 +93,7 @@ man: need-cc ## Make manual and completions anew, after a change of the settings
 fuzz: need-cc ## Every fuzz target on seeded inputs.
 	$(CARGO) test --locked --test fuzz
 
-functional: scenarios clients ## The tests of the real binary from outside.
+functional: scenarios clients beside ## The tests of the real binary from outside.
 
 cross: need-cross ## The tests of one other processor: big endian, 32 bits, without an FPU.
 	@if command -v python3 >/dev/null; then \

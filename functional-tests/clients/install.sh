@@ -12,6 +12,10 @@ if [ ! -x "$python" ]; then
 else
     missing=$("$python" "$here/run.py" --need)
 fi
+# To compare with.
+if ! command -v opentracker >/dev/null; then
+    missing="$missing opentracker"
+fi
 if [ -z "$missing" ]; then
     exit 0
 fi
@@ -20,7 +24,7 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     exit 0
 fi
 
-# Installing transmission-daemon must not set a daemon going, now or at the next boot.
+# Installing transmission-daemon or opentracker must not set a daemon going, now or at the next boot.
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=
 remove_policy() {
@@ -46,9 +50,11 @@ if ! install_missing; then
     install_missing
 fi
 
-case " $missing " in
-*" transmission-daemon "*)
-    # Tells systemd as well, where there is one.
-    update-rc.d transmission-daemon disable
-    ;;
-esac
+for daemon in transmission-daemon opentracker; do
+    case " $missing " in
+    *" $daemon "*)
+        # Tells systemd as well, where there is one.
+        update-rc.d "$daemon" disable || true
+        ;;
+    esac
+done
