@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub use entry::Entry;
 pub use info_hash::InfoHash;
 pub use network::{Net, is_global};
-pub use peers::Peers;
+pub use peers::{PeerId, Peers};
 
 /// Whole seconds: as a moment, seconds on the monotonic clock of this process; as a span, a
 /// duration. 32 bits last for 136 years of uptime.
@@ -158,6 +158,8 @@ pub struct Announce {
     pub info_hash: InfoHash,
     /// The announcing peer; its port is never 0.
     pub peer: PeerAddr,
+    /// What the peer calls itself, if that is to be kept.
+    pub peer_id: Option<PeerId>,
     /// What happened.
     pub event: Event,
     /// Whether nothing is left to download.
@@ -175,6 +177,8 @@ pub struct Want {
     pub numwant: u16,
     /// Whether peers of the other family are of use as well.
     pub both: bool,
+    /// Whether the peers' ids are of use, as far as they are kept.
+    pub ids: bool,
 }
 
 /// What a scrape tells of one torrent (BEP 48), both families together.

@@ -165,6 +165,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --access.proxy fd00::/8 --access.proxy_header X-Real-IP --access.proxy_protocol yes \
          --access.full_scrape_net 10.0.0.2 --access.full_scrape_interval 60 -l dump \
          --stats.fulllog 10.0.0.3 \
+         --tracker.peer_ids yes \
          --tracker.ip_from_query ::1 --tracker.external_ip yes --tracker.scrape_interval 900 \
          --tracker.warning beware --tracker.id east-1 --access.keys /keys \
          --access.deny 192.0.2.0/24 --access.deny_file /denied \
@@ -201,6 +202,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         numwant_default: 10,
         numwant_max: 20,
         external_ip: true,
+        keep_ids: true,
         scrape_interval: Some(900),
         tracker_id: Some("east-1".into()),
         warning: Some("beware".into()),

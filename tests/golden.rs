@@ -334,7 +334,7 @@ fn responses() {
 
 #[test]
 fn announce_answers() {
-    check("announce answer", 16, |packet| {
+    check("announce answer", 17, |packet| {
         let bytes = packet.bytes.clone();
         let mut room = Peers::default();
         let parsed = answer::Announce::parse(&bytes, &mut room);
@@ -350,6 +350,9 @@ fn announce_answers() {
                 PeerAddr::V6(bytes) => peers.v6.extend(bytes),
             }
         }
+        let ids = packet.maybe("ids").unwrap_or_default();
+        let id = |text: &str| (text != "-").then(|| from_hex(text).try_into().unwrap());
+        peers.ids.extend(ids.split_whitespace().map(id));
         let tracker_id = packet.maybe("tracker_id").map(|hex| from_hex(&hex));
         let warning = packet.maybe("warning");
         let expected = answer::Announce {

@@ -163,10 +163,12 @@ fn step() -> impl Strategy<Value = Step> {
         let want = Want {
             numwant: 200,
             both: true,
+            ids: false,
         };
         Announce {
             info_hash,
             peer: PeerAddr::new(ip, 6881),
+            peer_id: None,
             event,
             seeder,
             want,
@@ -222,11 +224,13 @@ fn announce_of(n: u16) -> Announce {
     Announce {
         info_hash: InfoHash(hash),
         peer: PeerAddr::V4([10, 0, 0, 1, 1, 1]),
+        peer_id: None,
         event: Event::Started,
         seeder: true,
         want: Want {
             numwant: 50,
             both: false,
+            ids: false,
         },
         keep_secs: 2700,
     }

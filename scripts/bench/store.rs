@@ -102,6 +102,7 @@ impl Bench {
         let found = Peers {
             v4: Vec::with_capacity(6 * 200),
             v6: Vec::with_capacity(18 * 200),
+            ids: Vec::new(),
         };
         let shard = Shard::new(SEED, Limits::default(), 0);
         let slow = Vec::new();
@@ -119,11 +120,13 @@ impl Bench {
         let announce = Announce {
             info_hash: info_hash(torrent),
             peer,
+            peer_id: None,
             event: Event::None,
             seeder: peer.bytes()[3].is_multiple_of(3),
             want: Want {
                 numwant: self.numwant,
                 both: false,
+                ids: false,
             },
             keep_secs: Limits::default().peer_secs,
         };

@@ -59,6 +59,7 @@ _trackerd() {
         --max-peers-per-response
         --tracker.numwant_max
         --tracker.external_ip
+        --tracker.peer_ids
         --tracker.scrape_interval
         --tracker.warning
         --tracker.id
@@ -206,6 +207,9 @@ _trackerd() {
         :
         ;;
     --tracker.external_ip)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --tracker.peer_ids)
         mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
         ;;
     --tracker.scrape_interval)

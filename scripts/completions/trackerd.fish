@@ -37,6 +37,7 @@ complete -c trackerd -l max-interval -l load.interval_max -x -d 'The interval at
 complete -c trackerd -l tracker.numwant_default -x -d 'Peers to list for a client that doesn\'t say how many it wants'
 complete -c trackerd -l max-peers-per-response -l tracker.numwant_max -x -d 'The most peers to list in one answer'
 complete -c trackerd -l tracker.external_ip -x -a 'yes no' -d 'Whether to tell HTTP clients the public address they are seen at'
+complete -c trackerd -l tracker.peer_ids -x -a 'yes no' -d 'Whether to keep peer ids, for HTTP clients that want answers with them'
 complete -c trackerd -l tracker.scrape_interval -x -d 'The least time between the scrapes of an HTTP client'
 complete -c trackerd -l tracker.warning -x -d 'A text for the users of HTTP clients, beside every announce\'s answer'
 complete -c trackerd -l tracker.id -x -d 'What HTTP clients shall send back as trackerid'

@@ -155,11 +155,14 @@ fn announce(record: &Record, keep_secs: Seconds) -> Announce {
     Announce {
         info_hash: record.info_hash,
         peer: record.peer,
+        // Other trackers don't tell it.
+        peer_id: None,
         event,
         seeder: record.seeder,
         want: Want {
             numwant: 0,
             both: false,
+            ids: false,
         },
         keep_secs,
     }
@@ -196,11 +199,13 @@ mod tests {
         Announce {
             info_hash: InfoHash([number as u8; 20]),
             peer: peer(family, number),
+            peer_id: None,
             event,
             seeder,
             want: Want {
                 numwant: 0,
                 both: false,
+                ids: false,
             },
             keep_secs: KEEP,
         }

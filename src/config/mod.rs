@@ -76,6 +76,8 @@ pub struct Config {
     pub numwant_max: u16,
     /// Whether clients are told the address they are seen at, if it is a global one.
     pub external_ip: bool,
+    /// Whether what peers call themselves is kept, for answers that are not compact.
+    pub keep_ids: bool,
     /// The least time between scrapes of a client, if it is told one.
     pub scrape_interval: Option<Seconds>,
     /// What clients are asked to send back as `trackerid`, if anything.

@@ -29,6 +29,8 @@ pub struct Terms {
     pub numwant_max: u16,
     /// Whether clients are told at which address they are seen.
     pub external_ip: bool,
+    /// Whether what peers call themselves is kept and told.
+    pub peer_ids: bool,
     /// The least time between two scrapes, if that is said.
     pub scrape_interval: Option<Seconds>,
     /// What clients shall send back as `trackerid`.
@@ -265,11 +267,13 @@ mod tests {
         let announce = types::Announce {
             info_hash: InfoHash([7; 20]),
             peer: PeerAddr::new([10, 0, 0, 1].into(), port),
+            peer_id: None,
             event: Event::None,
             seeder: false,
             want: Want {
                 numwant: 10,
                 both: false,
+                ids: false,
             },
             keep_secs,
         };

@@ -349,11 +349,13 @@ impl Http {
         let announce = types::Announce {
             info_hash: said.info_hash,
             peer: PeerAddr::new(ip, said.port),
+            peer_id: said.peer_id.filter(|_| desk.terms.peer_ids),
             event: said.event,
             seeder: said.seeder(),
             want: Want {
                 numwant: desk.numwant(said.numwant, desk.terms.numwant_default),
                 both: pending.asker == Family::V6,
+                ids: desk.terms.peer_ids && !said.compact && !said.no_peer_id,
             },
             keep_secs: promise.keep_secs,
         };

@@ -206,6 +206,7 @@ fn terms(config: &Config, grants: Grants) -> Terms {
         numwant_default: config.numwant_default,
         numwant_max: config.numwant_max,
         external_ip: config.external_ip,
+        peer_ids: config.keep_ids,
         scrape_interval: config.scrape_interval,
         id: config.tracker_id.clone(),
         warning: config.warning.clone(),

@@ -287,11 +287,13 @@ fn announce_at(
     let announce = types::Announce {
         info_hash: announce.info_hash,
         peer,
+        peer_id: desk.terms.peer_ids.then_some(announce.peer_id),
         event: announce.event,
         seeder: announce.seeder(),
         want: Want {
             numwant,
             both: false,
+            ids: false,
         },
         keep_secs: promise.keep_secs,
     };

@@ -3,8 +3,8 @@
 //! Strangers choose every bit of an info-hash and of a peer's port and IPv6 address, so the place
 //! of a key in a table must not be known to who does not know the keys.
 
-/// Words a key may have: 20 bytes of info-hash, or an IPv6 address and its port.
-const WORDS_MAX: usize = 5;
+/// Words a key may have: 20 bytes of info-hash, and an IPv6 address and its port.
+const WORDS_MAX: usize = 10;
 
 /// The secret of one shard.
 pub struct Keys {

@@ -18,6 +18,7 @@
 //!                ├─ sample     which peers an answer lists
 //!                ├─ sweep      expiry
 //!                └─ walk       everything, a little at a time
+//!   ids    what peers call themselves, if that is wanted
 //!   peer   8 or 20 bytes       clock   ages in 13 bits       hash, dice   from the seed
 //! ```
 
@@ -27,6 +28,7 @@ mod crowd;
 mod dice;
 mod hash;
 mod homes;
+mod ids;
 #[cfg(test)]
 mod model;
 mod peer;
@@ -49,6 +51,7 @@ pub use clock::life_secs_max;
 use clock::{Clock, Moment};
 use dice::Dice;
 use hash::Keys;
+use ids::Ids;
 use peer::{COMPLETED, PAUSED, Peer, SEEDER, pack4, pack6};
 use sample::Question;
 use store::Store;
@@ -97,6 +100,7 @@ pub struct Shard {
     clock: Clock,
     dice: Dice,
     store: Store,
+    ids: Ids,
     sweep: Pass,
     /// What the last announce may be silent for.
     peer_secs: Seconds,
@@ -133,6 +137,7 @@ impl Shard {
             clock: Clock::new(limits.peer_secs, now),
             dice: Dice::new(seed[1]),
             store: Store::new(Keys::new(seed[0])),
+            ids: Ids::new(seed[0].wrapping_add(seed[1])),
             sweep: Pass {
                 number: 1,
                 began: now,
@@ -155,6 +160,9 @@ impl Shard {
     /// peer. For others seeders and leechers come in proportion, but at least a quarter of each.
     /// Who stops gets no peers.
     ///
+    /// The id that an announce has for its peer is kept until the peer announces without or is
+    /// gone, and told to who wants ids.
+    ///
     /// Returns the counts of both families after the announce, without the paused. A completion is
     /// counted once per peer, as opentracker does: when it says so and has nothing left, and until
     /// it stops.
@@ -163,10 +171,21 @@ impl Shard {
         let moment = self.clock.read(now);
         self.peer_secs = announce.keep_secs;
         let state = self.clock.stamp(announce.keep_secs) | flags(announce);
-        match announce.peer {
+        let counts = match announce.peer {
             PeerAddr::V4(bytes) => self.hear(now, moment, announce, pack4(bytes, state), found),
             PeerAddr::V6(bytes) => self.hear(now, moment, announce, pack6(bytes, state), found),
+        };
+        // Mostly ids are not kept.
+        if announce.peer_id.is_some() || !self.ids.is_empty() {
+            let id = announce
+                .peer_id
+                .filter(|_| announce.event != Event::Stopped);
+            self.ids.note(&announce.info_hash, announce.peer, id, state);
+            if announce.want.ids {
+                self.ids.tell(&announce.info_hash, found);
+            }
         }
+        counts
     }
 
     /// The counts of a torrent, both families together; `None` if it is not known.
@@ -199,7 +218,8 @@ impl Shard {
             budget: SWEEP_BUDGET,
         };
         self.sweep.at = self.store.sweep(at, due, &mut broom);
-        let more = self.sweep.at < due;
+        let ids_swept = self.ids.sweep(due, moment, &mut broom.budget);
+        let more = self.sweep.at < due || !ids_swept;
         if due == END && !more {
             self.sweep = Pass {
                 number: number.wrapping_add(1),
@@ -208,6 +228,7 @@ impl Shard {
                 secs: pass_secs(self.peer_secs),
             };
             self.clock.begin_pass();
+            self.ids.begin_pass();
         }
         let after = self.store.totals;
         Swept {

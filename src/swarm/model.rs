@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::tests::{LIMITS, START, TICK_SECS, listed, sweep_all, walk_all};
 use super::*;
-use crate::types::Family;
+use crate::types::{Family, PeerId};
 
 /// Ticks of silence after which a peer is news again.
 const NEWS_TICKS: Seconds = 600 / TICK_SECS;
@@ -15,6 +15,7 @@ struct ModelPeer {
     seeder: bool,
     paused: bool,
     completed: bool,
+    id: Option<PeerId>,
     /// The last tick it may be silent in.
     end: Seconds,
 }
@@ -87,6 +88,7 @@ impl Model {
                 seeder: a.seeder,
                 paused: a.event == Event::Paused && !a.seeder,
                 completed: known || completes,
+                id: a.peer_id,
                 end: tick + a.keep_secs.div_ceil(TICK_SECS),
             };
             torrent.peers.insert(a.peer, peer);
@@ -145,6 +147,13 @@ impl Model {
         let unique: BTreeSet<_> = drawn.iter().collect();
         assert_eq!(unique.len(), drawn.len(), "drawn twice");
         assert_eq!(drawn.len(), self.found.len());
+        let ids: Vec<_> = drawn.iter().map(|peer| peers[peer].id).collect();
+        let told = &self.found.ids;
+        if a.want.ids && !self.shard.ids.is_empty() {
+            assert_eq!(told, &ids);
+        } else {
+            assert!(told.is_empty() && (!a.want.ids || ids.iter().all(Option::is_none)));
+        }
         for peer in &drawn {
             let model = peers.get(peer).expect("not in the swarm");
             assert!(self.is_live(model), "silent for too long");
@@ -245,6 +254,7 @@ impl Model {
             let peers = self.torrents.values().flat_map(|torrent| &torrent.peers);
             peers.filter(|(addr, peer)| fit(addr, peer)).count() as u32
         };
+        assert_eq!(self.shard.ids.len(), count(&|_, peer| peer.id.is_some()));
         let totals = self.shard.totals();
         assert_eq!(totals.seeders, count(&|_, peer| peer.seeder));
         assert_eq!(totals.leechers, count(&|_, peer| !peer.seeder));

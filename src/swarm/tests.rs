@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::model::Model;
 use super::*;
-use crate::types::{Family, Want};
+use crate::types::{Family, PeerId, Want};
 
 pub(super) const LIMITS: Limits = Limits {
     peer_secs: 2700,
@@ -35,15 +35,22 @@ fn peer(family: Family, number: u32) -> PeerAddr {
     PeerAddr::new(ip, port)
 }
 
+/// A third of the peers have no id, and those who have change it from time to time.
+fn id(number: u32, salt: u32) -> Option<PeerId> {
+    (!salt.is_multiple_of(3)).then_some([(number ^ salt) as u8; 20])
+}
+
 fn announce(torrent_number: u32, peer: PeerAddr, seeder: bool) -> Announce {
     Announce {
         info_hash: torrent(torrent_number),
         peer,
+        peer_id: None,
         event: Event::None,
         seeder,
         want: Want {
             numwant: 0,
             both: false,
+            ids: false,
         },
         keep_secs: LIMITS.peer_secs,
     }
@@ -99,7 +106,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         ]
     };
     let numwant = prop_oneof![0..5_u16, Just(30), Just(50), Just(200)];
-    let want = (numwant, any::<bool>()).prop_map(|(numwant, both)| Want { numwant, both });
+    let want = (numwant, any::<bool>(), any::<bool>());
+    let want = want.prop_map(|(numwant, both, ids)| Want { numwant, both, ids });
     let life = prop_oneof![2 => Just(LIMITS.peer_secs), 3 => prop::sample::select(&LIVES[..])];
     let one = (
         0..6_u32,
@@ -140,14 +148,17 @@ proptest! {
             match step {
                 Step::Announce(t, p, family, event, seeder, want, keep_secs) => {
                     let a = announce(t, peer(family, p), seeder);
-                    model.announce(&Announce { event, want, keep_secs, ..a });
+                    let peer_id = id(p, keep_secs + t);
+                    model.announce(&Announce { event, want, keep_secs, peer_id, ..a });
                 }
                 Step::Wave(t, first, count, family, event, seeder) => {
-                    let want = Want { numwant: (count % 60) as u16, both: first % 2 == 0 };
+                    let (both, ids) = (first % 2 == 0, first % 3 == 0);
+                    let want = Want { numwant: (count % 60) as u16, both, ids };
                     let keep_secs = LIVES[(first % 5) as usize];
                     for p in first..first + count {
                         let a = announce(t, peer(family, p), seeder ^ (p % 5 == 0));
-                        model.announce(&Announce { event, want, keep_secs, ..a });
+                        let peer_id = id(p, count);
+                        model.announce(&Announce { event, want, keep_secs, peer_id, ..a });
                     }
                 }
                 Step::Scrape(t) => model.scrape(torrent(t)),
@@ -174,6 +185,7 @@ fn tally(count: u32, seeders: u32, numwant: u16, rounds: u32) -> Vec<u32> {
     let want = Want {
         numwant,
         both: false,
+        ids: false,
     };
     let asker = announce(0, peer(Family::V4, 1_000_000), false);
     for _ in 0..rounds {

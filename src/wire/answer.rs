@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::bencode::{Dict, List, Value, Writer};
 use super::compact;
-use crate::types::{Counts, Family, InfoHash, PeerAddr, Peers, Scraped, Seconds};
+use crate::types::{Counts, Family, InfoHash, PeerAddr, PeerId, Peers, Scraped, Seconds};
 
 /// The answer to an announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +42,11 @@ impl<'a> Announce<'a> {
     /// Appends the form of `compact=0`: a dictionary for each peer, of both families in one list.
     pub fn emit_dictionaries(&self, out: &mut Vec<u8>) {
         let mut dict = self.emit_front(out);
-        let families = [Family::V4, Family::V6].into_iter();
-        let peers = families.flat_map(|family| compact::peers(family, self.peers.of(family)));
-        dict.list(b"peers", peers, |dict, peer| {
+        // Where there are no ids, none is known.
+        let ids = self.peers.ids.iter().chain(std::iter::repeat(&None));
+        dict.list(b"peers", self.peers.iter().zip(ids), |dict, (peer, id)| {
             emit_ip(peer.ip(), dict);
+            dict.bytes_if(b"peer id", id.as_ref().map(|id| &id[..]));
             dict.int(b"port", peer.port().into());
         });
         self.emit_back(dict);
@@ -264,17 +265,30 @@ fn parse_counts(dict: Dict<'_>) -> Counts {
 }
 
 fn parse_dictionaries(list: List<'_>, peers: &mut Peers) {
-    for peer in list.iter().filter_map(Value::dict).filter_map(parse_peer) {
+    let mut ids6 = Vec::new();
+    for (peer, id) in list.iter().filter_map(Value::dict).filter_map(parse_peer) {
         match peer {
-            PeerAddr::V4(bytes) => peers.v4.extend_from_slice(&bytes),
-            PeerAddr::V6(bytes) => peers.v6.extend_from_slice(&bytes),
+            PeerAddr::V4(bytes) => {
+                peers.v4.extend_from_slice(&bytes);
+                peers.ids.push(id);
+            }
+            PeerAddr::V6(bytes) => {
+                peers.v6.extend_from_slice(&bytes);
+                ids6.push(id);
+            }
         }
+    }
+    peers.ids.append(&mut ids6);
+    if peers.ids.iter().all(Option::is_none) {
+        peers.ids.clear();
     }
 }
 
-fn parse_peer(peer: Dict<'_>) -> Option<PeerAddr> {
+fn parse_peer(peer: Dict<'_>) -> Option<(PeerAddr, Option<PeerId>)> {
     let ip = std::str::from_utf8(peer.value(b"ip")?.bytes()?).ok()?;
-    Some(PeerAddr::new(ip.parse().ok()?, peer.value(b"port")?.int()?))
+    let id = peer.value(b"peer id").and_then(Value::bytes);
+    let addr = PeerAddr::new(ip.parse().ok()?, peer.value(b"port")?.int()?);
+    Some((addr, id.and_then(|id| id.try_into().ok())))
 }
 
 fn parse_ip(bytes: &[u8]) -> Option<IpAddr> {
@@ -309,11 +323,11 @@ mod tests {
     fn peers6_is_for_those_who_can_use_it() {
         let v4 = Peers {
             v4: vec![1; 6],
-            v6: vec![],
+            ..Peers::default()
         };
         let v6 = Peers {
-            v4: vec![],
             v6: vec![1; 18],
+            ..Peers::default()
         };
         for (asker, peers, there) in [
             (Family::V4, &Peers::default(), false),
@@ -378,9 +392,10 @@ mod tests {
         let mut peers = Peers {
             v4: vec![1; 6],
             v6: vec![1; 18],
+            ids: vec![Some([1; 20]), None],
         };
         Announce::parse(b"d8:intervali1ee", &mut peers).unwrap();
-        assert!(peers.is_empty());
+        assert_eq!(peers, Peers::default());
     }
 
     fn answer(peers: &Peers) -> Announce<'_> {
@@ -422,16 +437,22 @@ mod tests {
             intervals: (u32, Option<u32>),
             v4 in vec(any::<([u8; 4], u16)>(), 0..20),
             v6 in vec(any::<([u8; 16], u16)>(), 0..20),
+            ids in vec(any::<Option<[u8; 20]>>(), 40),
+            known: bool,
             tracker_id in proptest::option::of(vec(any::<u8>(), 0..20)),
             warning in proptest::option::of("[a-z ]{0,20}"),
         ) {
             let v4 = v4.iter().map(|&(ip, port)| PeerAddr::new(ip.into(), port));
             let v6 = v6.iter().map(|&(ip, port)| PeerAddr::new(ip.into(), port));
             let v6 = v6.filter(|peer| peer.family() == Family::V6);
-            let peers = Peers {
+            let mut peers = Peers {
                 v4: v4.flat_map(|peer| peer.bytes().to_vec()).collect(),
                 v6: v6.flat_map(|peer| peer.bytes().to_vec()).collect(),
+                ids: Vec::new(),
             };
+            let anonymous = peers.clone();
+            let some = ids[..peers.len()].iter().any(Option::is_some);
+            peers.ids.extend(&ids[..if known && some { peers.len() } else { 0 }]);
             let answer = Announce {
                 counts,
                 external_ip,
@@ -445,7 +466,8 @@ mod tests {
             answer.emit_compact(Family::V4, &mut v4);
             answer.emit_compact(Family::V6, &mut v6);
             answer.emit_dictionaries(&mut dictionaries);
-            for body in [v4, v6, dictionaries] {
+            let bare = Announce { peers: &anonymous, ..answer };
+            for (body, answer) in [(v4, bare), (v6, bare), (dictionaries, answer)] {
                 let mut peers = Peers::default();
                 prop_assert_eq!(Announce::parse(&body, &mut peers), Some(answer));
                 prop_assert_eq!(Failure::parse(&body), None);

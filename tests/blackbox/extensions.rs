@@ -8,10 +8,12 @@ use crate::harness::http::Http;
 use crate::harness::peer::{Announce, Event, InfoHash, percent, scrape_target, torrent};
 use crate::harness::tracker::Setup;
 use crate::harness::udp::Udp;
+use crate::harness::{eventually, has_ipv6};
 
 for_workers!(
     partial_seeds_are_leechers_that_want_nothing,
     hybrid_torrents_are_two_swarms,
+    peers_are_told_by_their_ids_where_these_are_kept,
 );
 
 /// Torrents enough to have some on every worker.
@@ -192,7 +194,7 @@ fn every_refusal_says_when_to_come_back() {
             good.replacen("left=1000", "left=x", 1),
             Value::Bytes(b"never".into()),
         ),
-        ("/scrape".to_owned(), Value::Bytes(b"never".into())),
+        ("/scrape?x=y".to_owned(), Value::Bytes(b"never".into())),
         (
             "/scrape?info_hash=x".to_owned(),
             Value::Bytes(b"never".into()),
@@ -208,4 +210,87 @@ fn every_refusal_says_when_to_come_back() {
         );
         assert_eq!(body.find("peers"), None);
     }
+}
+
+const ID: &str = "-XX0001-abcdefghijkl";
+
+/// Which ids an asker is told, by port, with this in the place of `compact=1`.
+fn ids(http: &mut Http, info_hash: InfoHash, form: &str) -> Vec<(i64, Option<String>)> {
+    let target = Announce::leecher(info_hash, 1999).target();
+    let body = http.get(&target.replacen("compact=1", form, 1)).bencoded();
+    let Value::List(peers) = body.at("peers") else {
+        panic!("no dictionaries: {body:?}");
+    };
+    let id = |peer: &Value| {
+        peer.find("peer id")
+            .map(|_| peer.text("peer id").to_owned())
+    };
+    let mut ids: Vec<_> = peers
+        .iter()
+        .map(|peer| (peer.int("port"), id(peer)))
+        .collect();
+    ids.sort();
+    ids
+}
+
+fn peers_are_told_by_their_ids_where_these_are_kept(workers: usize) {
+    let setup = Setup::both_families().workers(workers);
+    let tracker = setup.setting("tracker.peer_ids yes").start();
+    let (mut http, udp) = (Http::connect(tracker.tcp()), Udp::connect(tracker.udp()));
+    let mut asker = match has_ipv6() {
+        true => Http::connect(tracker.tcp6()),
+        false => Http::connect(tracker.tcp()),
+    };
+    for info_hash in (0..TORRENTS).map(torrent) {
+        let named = |port, id: &str| {
+            Announce::seeder(info_hash, port)
+                .target()
+                .replacen(ID, id, 1)
+        };
+        http.get(&named(1001, "AAAAAAAAAAAAAAAAAAAA"));
+        udp.announce(&Announce::leecher(info_hash, 1002));
+        http.get(&named(1003, "").replacen("peer_id=&", "", 1));
+        let some = |port, id: &str| (port, Some(id.to_owned()));
+        let told = [
+            some(1001, "AAAAAAAAAAAAAAAAAAAA"),
+            some(1002, ID),
+            (1003, None),
+        ];
+        assert_eq!(ids(&mut asker, info_hash, "compact=0"), told);
+        // Who says so, or asks for compact peers, is not told.
+        let told = [1001, 1002, 1003].map(|port| (port, None));
+        assert_eq!(ids(&mut asker, info_hash, "compact=0&no_peer_id=1"), told);
+        let peers = asker.announce(&Announce::leecher(info_hash, 1999)).peers;
+        assert_eq!(peers, [1001, 1002, 1003].map(at));
+        // The last id counts, and goes with the peer.
+        http.get(&named(1001, "BBBBBBBBBBBBBBBBBBBB"));
+        udp.announce(&Announce::leecher(info_hash, 1002).event(Event::Stopped));
+        let target = Announce::leecher(info_hash, 1002).target();
+        http.get(&target.replacen(&format!("peer_id={ID}&"), "", 1));
+        let told = [
+            some(1001, "BBBBBBBBBBBBBBBBBBBB"),
+            (1002, None),
+            (1003, None),
+        ];
+        assert_eq!(ids(&mut asker, info_hash, "compact=0&no_peer_id=0"), told);
+    }
+}
+
+#[test]
+fn ids_are_kept_and_told_only_while_that_is_wanted() {
+    let tracker = Setup::new().workers(2).start();
+    let mut http = Http::connect(tracker.tcp());
+    let hears = |http: &mut Http| {
+        http.announce(&Announce::seeder(torrent(1), 1001));
+        ids(http, torrent(1), "compact=0")
+    };
+    let (with, without) = ([(1001, Some(ID.to_owned()))], [(1001, None)]);
+    assert_eq!(hears(&mut http), without);
+    let listen = "listen.tcp_udp 127.0.0.1:0\n";
+    tracker.configure(&format!("{listen}tracker.peer_ids yes\n"));
+    tracker.reload("reload: done");
+    eventually("ids are kept", || hears(&mut http) == with);
+    tracker.configure(listen);
+    tracker.reload("reload: done");
+    eventually("they are not", || hears(&mut http) == without);
 }

@@ -13,6 +13,14 @@ pub(super) const EXTENSIONS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "tracker.peer_ids",
+        value: "yes|no",
+        default: "no",
+        help: "Whether to keep peer ids, for HTTP clients that want answers with them",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.keep_ids),
+        ..ROW
+    },
+    Setting {
         key: "tracker.scrape_interval",
         value: "SECONDS",
         help: "The least time between the scrapes of an HTTP client",
