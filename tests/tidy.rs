@@ -42,10 +42,9 @@ const IMPORTS: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates each room may use.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 10] = [
     ("ahash", &["swarm", "access", "stats"]),
     ("crossbeam_channel", &["router", "net"]),
-    ("env_logger", &["main"]),
     ("flate2", &["wire"]),
     ("lexopt", &["config"]),
     ("libc", &["sys"]),

@@ -13,6 +13,7 @@ mod door;
 mod fifo;
 mod health;
 mod http;
+pub mod journal;
 mod rates;
 mod reload;
 mod remember;
