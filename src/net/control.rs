@@ -5,10 +5,9 @@ use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::Sender;
-
 use crate::config::{Amount, Config};
 use crate::error::{Exit, Fatal};
+use crate::net::errands::Errands;
 use crate::net::rates::Board;
 use crate::net::rules::Rules;
 use crate::net::tempo::Pace;
@@ -173,13 +172,12 @@ pub fn drop_privileges(config: &Config) -> Result<(), Fatal> {
 /// told, who has a thread of his own: signals are heard while files are read.
 pub fn run(
     mut signals: Signals,
-    clerk: &Sender<()>,
+    clerk: &Errands,
     shared: &Shared,
     wakes: &[Wake],
 ) -> io::Result<()> {
     while signals.wait()? == Signal::Reload {
-        // If it is full, an errand waits that has not begun and so will see what there is now.
-        let _ = clerk.try_send(());
+        clerk.ask_reload();
     }
     shared.stop(wakes);
     Ok(())

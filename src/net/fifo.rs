@@ -3,13 +3,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
-
-use crossbeam_channel::Sender;
 
 use crate::access::HashFeed;
 use crate::config::Config;
 use crate::error::{Exit, Fatal};
+use crate::net::errands::Errands;
 use crate::sys::file;
 use crate::types::InfoHash;
 
@@ -68,24 +68,24 @@ pub fn open(config: &Config) -> Result<Vec<Fifo>, Fatal> {
 impl Fifo {
     /// Reads on a thread of its own for as long as the process lives. When the clerk is slower
     /// than those who write, they have to wait.
-    pub fn start(self, clerk: Sender<Note>) -> io::Result<()> {
+    pub fn start(self, clerk: Arc<Errands>) -> io::Result<()> {
         let thread = thread::Builder::new().name("fifo".into());
         thread.spawn(move || {
             let path = self.path.clone();
-            if let Err(error) = self.run(&clerk) {
-                log::error!("{}: {error}; not read any more", path.display());
-            }
+            let error = self.run(&clerk);
+            log::error!("{}: {error}; not read any more", path.display());
         })?;
         Ok(())
     }
 
-    fn run(mut self, clerk: &Sender<Note>) -> io::Result<()> {
+    fn run(mut self, clerk: &Errands) -> io::Error {
         let mut feed = HashFeed::default();
         let mut room = vec![0; READ_BYTES_MAX];
         loop {
             let len = match self.file.read(&mut room) {
+                Ok(len) => len,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                read => read?,
+                Err(error) => return error,
             };
             let (mut hashes, bad) = feed.read(&room[..len]);
             // Somebody may have written a hash and no more.
@@ -96,8 +96,8 @@ impl Fifo {
                 log::warn!("{}: {bad} lines skipped", self.path.display());
             }
             let change = self.change;
-            if !hashes.is_empty() && clerk.send(Note { change, hashes }).is_err() {
-                return Ok(());
+            if !hashes.is_empty() {
+                clerk.hand_in(Note { change, hashes });
             }
         }
     }

@@ -10,6 +10,7 @@ mod conn;
 mod control;
 mod desk;
 mod door;
+mod errands;
 mod fifo;
 mod health;
 mod http;

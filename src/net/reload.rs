@@ -11,12 +11,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
-
 use crate::access::{HashList, Torrents};
 use crate::config::{self, Config, Intervals};
 use crate::error::{Exit, Fatal};
 use crate::net::control::Shared;
+use crate::net::errands::{Errand, Errands};
 use crate::net::fifo::{Change, Fifo, Note};
 use crate::net::rules::{Grants, Occasion, Rules};
 use crate::net::service;
@@ -24,6 +23,9 @@ use crate::net::tempo::{Pace, Tempo};
 use crate::router::Wake;
 use crate::sys::process;
 use crate::types::{InfoHash, Seconds};
+
+/// How often the interval that follows the load is looked after.
+const TICK: Duration = Duration::from_secs(1);
 
 /// How long workers have to let go of an old list before nobody waits for them any longer.
 const RETIRE_TRIES: u32 = 2000;
@@ -97,44 +99,31 @@ impl Clerk {
         clerk
     }
 
-    /// Sets the clerk to work on a thread of its own. What is returned takes errands; one that
-    /// waits already is enough.
-    pub fn start(self, fifos: Vec<Fifo>) -> io::Result<Sender<()>> {
-        let (sender, errands) = crossbeam_channel::bounded(1);
-        let notes = match fifos.is_empty() {
-            true => crossbeam_channel::never(),
-            false => read(fifos)?,
-        };
+    /// Sets the clerk to work on a thread of its own, and has the fifos read. What is returned
+    /// takes errands.
+    pub fn start(self, fifos: Vec<Fifo>) -> io::Result<Arc<Errands>> {
+        let errands = Arc::<Errands>::default();
+        for fifo in fifos {
+            fifo.start(Arc::clone(&errands))?;
+        }
+        let tray = Arc::clone(&errands);
         let thread = thread::Builder::new().name("clerk".into());
         thread.spawn(move || {
             // Where there is but one CPU, requests come first. If that can't be, all is well still.
             let _ = process::give_way();
-            self.run(&errands, &notes);
+            self.run(&tray)
         })?;
-        Ok(sender)
+        Ok(errands)
     }
 
-    fn run(mut self, errands: &Receiver<()>, notes: &Receiver<Note>) {
-        let seconds = crossbeam_channel::tick(Duration::from_secs(1));
-        let never = crossbeam_channel::never();
+    fn run(mut self, errands: &Errands) -> ! {
         loop {
-            let seconds = if self.tempo.is_some() {
-                &seconds
-            } else {
-                &never
-            };
-            crossbeam_channel::select! {
-                recv(seconds) -> _ => self.tick(),
-                recv(errands) -> errand => match errand {
-                    Ok(()) => service::reload(|| self.reload()),
-                    Err(_) => return,
-                },
-                recv(notes) -> note => match note {
-                    Ok(note) => self.amend(&note),
-                    // No fifo can be read any more.
-                    Err(_) => return self.run(errands, &crossbeam_channel::never()),
-                },
+            match errands.next(self.tempo.is_some().then_some(TICK)) {
+                Some(Errand::Reload) => service::reload(|| self.reload()),
+                Some(Errand::Amend(note)) => self.amend(&note),
+                None => {}
             }
+            self.tick();
         }
     }
 
@@ -218,16 +207,6 @@ impl Clerk {
             Err(fatal) => log::error!("{fatal}; the list in force stays, and so do the settings"),
         }
     }
-}
-
-/// Has the fifos read; what comes by them.
-fn read(fifos: Vec<Fifo>) -> io::Result<Receiver<Note>> {
-    // Nobody needs more than one in advance.
-    let (sender, notes) = crossbeam_channel::bounded(1);
-    for fifo in fifos {
-        fifo.start(sender.clone())?;
-    }
-    Ok(notes)
 }
 
 /// How much to log, as configured.

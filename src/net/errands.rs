@@ -1,0 +1,65 @@
+//! What waits for the clerk: one of each kind at most, so that nothing piles up while he is slow.
+
+use std::mem;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::net::fifo::Note;
+
+/// Something to do for the clerk.
+pub enum Errand {
+    /// Read the configuration again.
+    Reload,
+    /// Change the list in force.
+    Amend(Note),
+}
+
+/// The clerk's tray.
+#[derive(Default)]
+pub struct Errands {
+    tray: Mutex<Tray>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Tray {
+    reload: bool,
+    note: Option<Note>,
+}
+
+impl Errands {
+    /// Asks for a reload. One that waits already has not begun, and so will see what there is now.
+    pub fn ask_reload(&self) {
+        self.lock().reload = true;
+        self.changed.notify_all();
+    }
+
+    /// Hands in what came by a fifo. Whoever has more to say than the clerk can do has to wait.
+    pub fn hand_in(&self, note: Note) {
+        let tray = self.lock();
+        let full = |tray: &mut Tray| tray.note.is_some();
+        let waited = self.changed.wait_while(tray, full);
+        let mut tray = waited.unwrap_or_else(PoisonError::into_inner);
+        tray.note = Some(note);
+        self.changed.notify_all();
+    }
+
+    /// Waits for the next; not longer than `patience`, if that is limited.
+    pub fn next(&self, patience: Option<Duration>) -> Option<Errand> {
+        let tray = self.lock();
+        let empty = |tray: &mut Tray| !tray.reload && tray.note.is_none();
+        let patience = patience.unwrap_or(Duration::MAX);
+        let waited = self.changed.wait_timeout_while(tray, patience, empty);
+        let (mut tray, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if mem::take(&mut tray.reload) {
+            return Some(Errand::Reload);
+        }
+        let note = tray.note.take();
+        self.changed.notify_all();
+        note.map(Errand::Amend)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tray> {
+        self.tray.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
