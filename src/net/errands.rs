@@ -63,3 +63,46 @@ impl Errands {
         self.tray.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::net::fifo::Change;
+    use crate::types::InfoHash;
+
+    const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
+
+    fn note(first: u8) -> Note {
+        Note {
+            change: Change::Add,
+            hashes: vec![InfoHash([first; 20])],
+        }
+    }
+
+    #[test]
+    fn reloads_that_wait_are_one() {
+        let errands = Errands::default();
+        errands.ask_reload();
+        errands.ask_reload();
+        assert!(matches!(errands.next(None), Some(Errand::Reload)));
+        assert!(errands.next(AT_ONCE).is_none());
+    }
+
+    #[test]
+    fn every_note_is_done_in_its_order() {
+        let errands = Errands::default();
+        thread::scope(|scope| {
+            scope.spawn(|| (0..100).for_each(|first| errands.hand_in(note(first))));
+            for first in 0..100 {
+                let Some(Errand::Amend(done)) = errands.next(None) else {
+                    panic!("nothing waits");
+                };
+                assert_eq!(done.hashes, note(first).hashes);
+            }
+        });
+        assert!(errands.next(AT_ONCE).is_none());
+    }
+}
