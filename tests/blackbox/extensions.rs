@@ -294,3 +294,33 @@ fn ids_are_kept_and_told_only_while_that_is_wanted() {
     tracker.reload("reload: done");
     eventually("they are not", || hears(&mut http) == without);
 }
+
+/// BEP 7: a client announces from each of its addresses. What it says of others it could say of
+/// anybody's, so it is not heeded, not even from who may name another by `ip`.
+#[test]
+fn addresses_of_the_other_family_count_only_if_announced_from() {
+    for settings in [
+        "tracker.interval_jitter 0",
+        "tracker.ip_from_query 127.0.0.1",
+    ] {
+        let tracker = Setup::both_families().workers(2).setting(settings).start();
+        let mut http = Http::connect(tracker.tcp());
+        for n in 0..TORRENTS {
+            let target = Announce::leecher(torrent(n), 1001).target();
+            for more in [
+                "&ipv4=1.2.3.4&ipv6=2001:db8::1",
+                "&ipv6=%5b2001:db8::1%5d:80&ipv4=x",
+            ] {
+                let told = http.get(&format!("{target}{more}")).announced();
+                assert_eq!((told.leechers, told.peers6), (1, None), "{more}");
+            }
+            let told = http.announce(&Announce::leecher(torrent(n), 1002));
+            assert_eq!((told.leechers, told.peers), (2, vec![at(1001)]));
+            if has_ipv6() {
+                let mut six = Http::connect(tracker.tcp6());
+                let told = six.announce(&Announce::leecher(torrent(n), 1001));
+                assert_eq!((told.leechers, told.peers), (3, vec![at(1001), at(1002)]));
+            }
+        }
+    }
+}
