@@ -73,16 +73,17 @@ beside: build need-clients ## The same requests to trackerd and to Debian's open
 	fi
 
 package: router ## Packages for OpenWrt: make package TARGET=mipsel, into target/package.
+	@test -n "$(TARGET)" || { echo "for which processor? make package TARGET=mipsel" >&2; exit 64; }
 	scripts/openwrt/package.py --target $(TARGET)
 
 dist: ## The sources as one file, for those who build packages from them.
 	mkdir -p target/package
 	git archive --prefix=trackerd-$(VERSION)/ -o target/package/trackerd-$(VERSION).tar.gz HEAD
 
-openwrt: build ## The packages for OpenWrt, and a router's day from installation to stop.
+openwrt: $(if $(TARGET),router,build) ## The packages for OpenWrt, and a router's day from installation to stop.
 	@if [ -x /usr/bin/python3 ]; then \
 		/usr/bin/python3 functional-tests/openwrt/packages.py && \
-		/usr/bin/python3 functional-tests/openwrt/walkthrough.py; \
+		/usr/bin/python3 functional-tests/openwrt/walkthrough.py $(TARGET:%=--target %); \
 	else \
 		echo "SKIPPED: the tests of packages: there is no /usr/bin/python3"; \
 	fi

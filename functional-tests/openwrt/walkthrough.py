@@ -2,9 +2,10 @@
 """The README's walkthrough for routers, on a machine that is none: package, install, start by the
 init script, announce from a real client, edit the whitelist, reload, refused, stop.
 
-usage: walkthrough.py [--target TARGET [--binary FILE] [--emulator FILE]]
+usage: walkthrough.py [--target TARGET] [--binary FILE]
 
-Without --target the program is the one of this machine's make, with its libraries beside it.
+With --target the program is what `make router TARGET=...` builds, and an emulator runs it; without,
+what `make build` builds, with its libraries beside it.
 """
 
 import argparse
@@ -74,14 +75,16 @@ class Walk:
 
     def install(self) -> None:
         options = self.options
-        binary = options.binary or ROOT / "target/release/trackerd"
+        target = options.target
+        built = f"cross/{target}-router/trackerd" if target else "release/trackerd"
+        binary = options.binary or ROOT / "target" / built
         out = self.directory / "packages"
         subprocess.run(
-            [ROOT / "scripts/openwrt/package.py", "--target", options.target or "x86_64",
+            [ROOT / "scripts/openwrt/package.py", "--target", target or "x86_64",
              "--binary", binary, "--out", out], check=True, stdout=subprocess.DEVNULL)
         self.router.install(next(out.glob("*.ipk")))
-        if options.emulator:
-            self._emulate(options.emulator)
+        if target:
+            self._emulate(target)
         else:
             self._bring_libraries(binary)
         version = self.router.shell("/usr/bin/trackerd", "--version")
@@ -178,11 +181,16 @@ class Walk:
             if line not in told:
                 raise Failed(f"procd is not told: {line}\n{told}")
 
-    def _emulate(self, emulator: Path) -> None:
+    def _emulate(self, target: str) -> None:
+        done = subprocess.run(
+            [ROOT / "scripts/cross", "emulator", target], text=True, capture_output=True,
+            check=True)
+        emulator, _, options = done.stdout.strip().partition(" ")
         program = self.router.root / "usr/bin/trackerd"
         program.rename(program.with_suffix(".real"))
         shutil.copy(emulator, self.router.root / "usr/bin/emulator")
-        program.write_text('#!/bin/sh\nexec /usr/bin/emulator /usr/bin/trackerd.real "$@"\n')
+        program.write_text(
+            f'#!/bin/sh\nexec /usr/bin/emulator {options} /usr/bin/trackerd.real "$@"\n')
         program.chmod(0o755)
 
     def _bring_libraries(self, binary: Path) -> None:
@@ -245,7 +253,6 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--target", metavar="TARGET", help="whose program it is")
     parser.add_argument("--binary", type=Path, metavar="FILE", help="the program")
-    parser.add_argument("--emulator", type=Path, metavar="FILE", help="a static qemu to run it")
     return parser.parse_args()
 
 

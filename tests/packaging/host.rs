@@ -87,20 +87,21 @@ fn debians_package_has_everything() {
     assert!(assets.iter().any(|asset| asset[1] == conf));
     assert!(rest.contains(&format!("conf-files = [\"/{conf}\"]")));
     assert!(text(UNIT).contains(&format!("ExecStart=/usr/bin/trackerd -f /{conf}\n")));
-    for script in ["scripts/debian/postinst", "scripts/debian/postrm"] {
-        assert!(text(script).contains("\n#DEBHELPER#\n"), "{script}");
-    }
-    assert!(text("scripts/debian/postinst").contains("systemd-sysusers trackerd.conf"));
+    assert!(source("scripts/systemd/trackerd.sysusers").is_file());
+    assert!(text("scripts/debian/postrm").contains("\n#DEBHELPER#\n"));
+    let version = format!("trackerd ({}-1) ", env!("CARGO_PKG_VERSION"));
+    assert!(text("scripts/debian/changelog").starts_with(&version));
 }
 
 #[test]
-fn debians_scripts_are_those_of_a_plain_shell() {
+fn debians_script_is_one_of_a_plain_shell() {
     if !has(&[("shellcheck", "shellcheck")]) {
         return;
     }
-    for script in ["scripts/debian/postinst", "scripts/debian/postrm"] {
-        run("shellcheck", &[&source(script).display().to_string()]);
-    }
+    run(
+        "shellcheck",
+        &[&source("scripts/debian/postrm").display().to_string()],
+    );
 }
 
 #[test]
