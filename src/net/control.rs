@@ -15,6 +15,7 @@ use crate::router::Wake;
 use crate::sys::clock::{self, Clock};
 use crate::sys::process::{self, Limit, Ration, User};
 use crate::sys::signal::{Signal, Signals};
+use crate::types::Seconds;
 
 /// Whom to become when nobody of the configured name exists: as opentracker does.
 const NOBODY: User = User {
@@ -79,6 +80,11 @@ impl Shared {
     /// The rules in force.
     pub fn rules(&self) -> Rules {
         self.lock().clone()
+    }
+
+    /// How long a worker may stand still; 0 means for ever.
+    pub fn hang_secs_max(&self) -> Seconds {
+        self.lock().terms.hang_secs_max
     }
 
     /// The rules in force, if there are others since `version`.

@@ -50,7 +50,7 @@ pub fn start(pulses: Vec<Pulse>, shared: Arc<Shared>) -> io::Result<()> {
     thread.spawn(move || {
         let mut watch = Watch::new(pulses.len());
         loop {
-            let secs_max = shared.rules().terms.hang_secs_max;
+            let secs_max = shared.hang_secs_max();
             let pause = match secs_max {
                 0 => OFF_SECS,
                 secs => (secs / LOOKS).max(1),
