@@ -150,6 +150,102 @@ fn an_address_given_twice_is_one_unless_the_system_chooses_the_port() {
     );
 }
 
+// --- Live sync
+
+#[test]
+#[cfg(feature = "cluster")]
+fn live_sync_goes_by_an_interface_of_ipv4() {
+    for (line, expected) in [
+        ("--livesync.cluster.listen 10.0.0.1", "10.0.0.1:9696"),
+        ("--livesync.cluster.listen 10.0.0.1:80", "10.0.0.1:80"),
+        ("--livesync.cluster.listen ::ffff:10.0.0.1", "10.0.0.1:9696"),
+        ("--livesync.cluster.listen *", "0.0.0.0:9696"),
+        ("-s 9697", "0.0.0.0:9697"),
+        ("-i 10.0.0.1 -s 9697", "10.0.0.1:9697"),
+        ("-s 9697 -i 10.0.0.1", "0.0.0.0:9697"),
+        ("-i 10.0.0.1 -s 9697 -i 10.0.0.2 -s 9698", "10.0.0.2:9698"),
+    ] {
+        let livesync = config(line).livesync.map(|addr| addr.to_string());
+        assert_eq!(livesync.as_deref(), Some(expected), "{line}");
+    }
+    assert_eq!(config("").livesync, None);
+    // It is no address to serve at.
+    let served = listens(&config("-i 10.0.0.1 -s 9697"));
+    assert_eq!(served, "10.0.0.1:6969 tu");
+    for (line, what) in [
+        ("-i ::1 -s 9696", "live sync goes by IPv4; write"),
+        (
+            "--livesync.cluster.listen fd00::1",
+            "live sync goes by IPv4; write",
+        ),
+        (
+            "--livesync.cluster.listen lan0",
+            "`lan0` is no IP address; write",
+        ),
+        (
+            "--livesync.cluster.listen 10.0.0.1:0",
+            "live sync needs a port that all",
+        ),
+        (
+            "--livesync.cluster.listen 10.0.0.1:99999",
+            "`99999` is not a whole number",
+        ),
+        ("-s 0", "live sync needs a port that all"),
+        (
+            "--livesync.cluster.node_ip 10.0.0.1",
+            "there is no live sync without livesync",
+        ),
+    ] {
+        let fatal = refusal(line);
+        assert!(fatal.what.starts_with(what), "{line}: {fatal}");
+        assert_eq!(fatal.exit, Exit::Usage);
+    }
+    let twice = "livesync.cluster.listen 10.0.0.1\nlivesync.cluster.listen 10.0.0.2";
+    assert!(file_refusal("twice.conf", twice).starts_with("2: livesync.cluster.listen: line 1"));
+}
+
+#[test]
+#[cfg(feature = "cluster")]
+fn nodes_are_networks_and_those_that_are_blessed() {
+    let config = config(
+        "-s 9696 --livesync.cluster.node_ip 10.0.0.1 -A 10.9.0.0/16 \
+         --livesync.cluster.node_ip 10.1.0.0/24",
+    );
+    let nodes = [
+        net("10.0.0.1", 32),
+        net("10.1.0.0", 24),
+        net("10.9.0.0", 16),
+    ];
+    assert_eq!(config.nodes, nodes);
+}
+
+#[test]
+fn a_blessing_is_for_everything_there_is() {
+    let config = config("--access.stats 10.0.0.1 -A 10.1.0.0/16 -A ::1 --access.proxy 10.0.0.2");
+    let blessed = [net("10.1.0.0", 16), net("::1", 128)];
+    assert_eq!(
+        config.stats_readers,
+        [&[net("10.0.0.1", 32)], &blessed[..]].concat()
+    );
+    assert_eq!(
+        config.proxies,
+        [&[net("10.0.0.2", 32)], &blessed[..]].concat()
+    );
+    // Without live sync there is nothing to be a node of.
+    assert_eq!((config.livesync, config.nodes), (None, Vec::new()));
+}
+
+#[test]
+fn what_has_no_effect_is_told() {
+    let key = "batchsync.cluster.admin_ip";
+    let path = file("batch.conf", format!("{key} 10.0.0.1\n{key} 10.0.0.2\n"));
+    let expected = Config {
+        ignored: vec![key, key],
+        ..config("")
+    };
+    assert_eq!(config(&format!("-f {path}")), expected);
+}
+
 // --- Command line
 
 #[test]
@@ -215,7 +311,12 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         full_scrape_interval: 60,
         watched: vec![net("10.0.0.3", 32)],
         stats_path: "hidden/st".into(),
-        proxies: vec![net("10.0.0.1", 32), net("fd00::", 8)],
+        proxies: vec![
+            net("10.0.0.1", 32),
+            net("fd00::", 8),
+            net("10.0.0.0", 8),
+            net("::1", 128),
+        ],
         proxy_header: "X-Real-IP".into(),
         proxy_protocol: true,
         ip_from_query: vec![net("::1", 128)],
@@ -225,6 +326,9 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         agents: programs(&["A/"], &["B/", "c"]),
         program_text: Some("no".into()),
         limits: config_limits(),
+        livesync: None,
+        nodes: Vec::new(),
+        ignored: Vec::new(),
         connections_max: 5,
         keep_alive: false,
         stats_charset: Some("utf-8".into()),
@@ -436,8 +540,6 @@ fn wrong_words_are_refused_with_a_remedy() {
 -P 80 --no-udp => nothing would be left to listen on: leave this out, or name other addresses
 --x-forwarded-for => the header is believed from proxies only: name them with access.proxy
 -x => unknown option; trackerd --help lists all
--s 9696 => not supported by this version: leave it out
---livesync.cluster.listen x => not supported by this version: leave it out
 my.conf => is no option; a configuration file needs -f before it
 -w a -b b => there can be a whitelist or a blacklist, not both: remove one
 --tracker.min_interval 1621 => the least interval, 1621, exceeds the shortest, 1620
@@ -604,14 +706,23 @@ fn opentrackers_files_are_understood() {
 }
 
 #[test]
-fn what_opentracker_can_and_we_can_not_is_refused_by_name() {
-    let keys = "livesync.cluster.listen \
-        livesync.cluster.node_ip batchsync.cluster.admin_ip";
-    for key in words(keys) {
+#[cfg(not(feature = "cluster"))]
+fn what_this_build_has_not_is_refused_by_its_feature() {
+    let what =
+        "needs the feature `cluster`, which this build has not: leave it out, or use another";
+    for key in ["livesync.cluster.listen", "livesync.cluster.node_ip"] {
         assert_eq!(
             file_refusal("missing.conf", format!("tracker.user a\n{key} 10.0.0.1\n")),
-            format!("2: {key}: not supported by this version: remove the line")
+            format!("2: {key}: {what}")
         );
+    }
+    for line in [
+        "-s 9696",
+        "-i 10.0.0.1 -s 9696",
+        "--livesync.cluster.listen 10.0.0.1",
+    ] {
+        let fatal = refusal(line);
+        assert_eq!((fatal.what.as_str(), fatal.exit), (what, Exit::Usage));
     }
 }
 
@@ -784,11 +895,19 @@ fn the_sample_changes_nothing_as_it_is_and_works_uncommented() {
 
     let mut all = String::new();
     for (key, value) in sample() {
-        let mut line = format!("{key} {value}\n");
-        if key == "access.proxy_header" {
-            line += "access.proxy ::1\n";
+        let setting = settings().find(|setting| setting.key == key).unwrap();
+        if !setting.is_built() {
+            continue;
         }
-        config(&format!("-f {}", file("sample-line.conf", &line)));
+        let line = format!("{key} {value}\n");
+        // Nodes alone are none, and a header nobody is believed in is none.
+        let needs = match key {
+            "access.proxy_header" => "access.proxy ::1\n",
+            "livesync.cluster.node_ip" => "livesync.cluster.listen 10.0.0.1\n",
+            _ => "",
+        };
+        let text = format!("{needs}{line}");
+        config(&format!("-f {}", file("sample-line.conf", text)));
         if key != "access.blacklist" {
             all += &line;
         }

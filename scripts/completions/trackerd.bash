@@ -8,6 +8,8 @@ _trackerd() {
         -p
         -P
         --port
+        -s
+        -A
         -t
         --test
         --health
@@ -70,7 +72,6 @@ _trackerd() {
         --access.keys
         --access.fifo_add
         --access.fifo_delete
-        -A
         --access.stats
         --access.stats_path
         --access.full_scrape
@@ -103,6 +104,9 @@ _trackerd() {
         --access.agent_allow
         --access.agent_deny
         --access.program_text
+        --livesync.cluster.listen
+        --livesync.cluster.node_ip
+        --batchsync.cluster.admin_ip
         -r
         --tracker.redirect_url
         --http.connections_max
@@ -126,6 +130,12 @@ _trackerd() {
         :
         ;;
     --port)
+        :
+        ;;
+    -s)
+        :
+        ;;
+    -A)
         :
         ;;
     --listen.tcp_udp)
@@ -236,7 +246,7 @@ _trackerd() {
     --access.fifo_delete)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
-    -A | --access.stats)
+    --access.stats)
         :
         ;;
     --access.stats_path)
@@ -321,6 +331,15 @@ _trackerd() {
         :
         ;;
     --access.program_text)
+        :
+        ;;
+    --livesync.cluster.listen)
+        :
+        ;;
+    --livesync.cluster.node_ip)
+        :
+        ;;
+    --batchsync.cluster.admin_ip)
         :
         ;;
     -r | --tracker.redirect_url)

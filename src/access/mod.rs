@@ -34,7 +34,7 @@ pub use ranges::{Ranges, neighbourhood};
 pub use sources::SOURCES_MAX;
 pub use strikes::Penalties;
 
-use crate::types::{Event, InfoHash, Seconds};
+use crate::types::{Announce, Event, InfoHash, Seconds};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -129,6 +129,15 @@ impl Gate {
         }
     }
 
+    /// Whether to take what another tracker tells of a peer: no torrent and nobody that would be
+    /// refused here, and that somebody has left in any case.
+    pub fn learn(&self, told: &Announce) -> Verdict {
+        if told.event != Event::Stopped && self.denied.contains(told.peer.ip()) {
+            return Verdict::Refuse(Reason::Denied);
+        }
+        self.announce(&told.info_hash, told.event)
+    }
+
     /// Whether it takes a key to be heard.
     pub fn is_private(&self) -> bool {
         self.keys.is_some()
@@ -207,7 +216,7 @@ impl Reason {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::types::Net;
+    use crate::types::{Net, PeerAddr, Want};
 
     const LISTED: InfoHash = InfoHash([0x11; 20]);
     const OTHER: InfoHash = InfoHash([0x22; 20]);
@@ -266,6 +275,38 @@ mod tests {
                 gate(torrents).announce(&LISTED, Event::Stopped),
                 Verdict::Allow
             );
+        }
+    }
+
+    #[test]
+    fn others_can_not_tell_of_what_is_refused_here() {
+        let told = |info_hash, ip: [u8; 4], event| Announce {
+            info_hash,
+            peer: PeerAddr::new(ip.into(), 1),
+            peer_id: None,
+            event,
+            seeder: true,
+            want: Want {
+                numwant: 0,
+                both: false,
+                ids: false,
+            },
+            keep_secs: 2700,
+        };
+        let gate = Gate {
+            denied: Arc::new(Ranges::from_iter([
+                Net::new([10, 0, 0, 0].into(), 8).unwrap()
+            ])),
+            ..gate(Torrents::AllBut(list()))
+        };
+        for (hash, ip, refused) in [
+            (OTHER, [192, 0, 2, 1], None),
+            (OTHER, [10, 0, 2, 1], Some(Reason::Denied)),
+            (LISTED, [192, 0, 2, 1], Some(Reason::Banned)),
+        ] {
+            let verdict = refused.map_or(Verdict::Allow, Verdict::Refuse);
+            assert_eq!(gate.learn(&told(hash, ip, Event::None)), verdict);
+            assert_eq!(gate.learn(&told(hash, ip, Event::Stopped)), Verdict::Allow);
         }
     }
 

@@ -45,6 +45,11 @@ impl Cluster {
         self.nodes = nodes;
     }
 
+    /// Throws away what is waiting to be told.
+    pub fn rebuild(&mut self) {
+        self.batches = [Family::V4, Family::V6].map(|family| Batch::new(self.tracker_id, family));
+    }
+
     /// Takes a packet; the announces it stands for, which ask for no peers and let theirs be silent
     /// for `keep_secs`, and `None` for a record that makes no sense.
     ///
@@ -262,6 +267,12 @@ mod tests {
         assert_eq!(engine.poll_timeout(), None);
         engine.handle_timeout(1000);
         assert!(taken(&mut engine).is_empty(), "nothing is told of nothing");
+        engine.tell(1000, &news(Family::V4, 1, Event::None, false));
+        engine.rebuild();
+        assert_eq!(engine.poll_timeout(), None);
+        engine.tell(1001, &news(Family::V4, 1, Event::None, false));
+        engine.handle_timeout(1016);
+        assert_eq!(taken(&mut engine).concat().len(), 36);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::values::{self, Place};
 use super::{Amount, Config, HashFile, Listen};
 use crate::error::{Exit, Fatal};
 use crate::types::Net;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 /// What was said so far; `None` where nothing was.
@@ -64,6 +64,10 @@ pub struct Draft {
     pub agents: Programs,
     pub program_text: Option<String>,
     pub limits: LimitsSaid,
+    pub livesync: Option<SocketAddrV4>,
+    pub nodes: Vec<Net>,
+    pub blessed: Vec<Net>,
+    pub ignored: Vec<&'static str>,
     pub connections_max: Option<u32>,
     pub keep_alive: Option<bool>,
     pub idle_secs_max: Option<u32>,
@@ -96,9 +100,15 @@ pub fn config(said: &[Said]) -> Result<Config, Fatal> {
 }
 
 impl Draft {
-    fn put(&mut self, setting: &Setting, text: &str) -> Result<(), String> {
+    fn put(&mut self, setting: &'static Setting, text: &str) -> Result<(), String> {
         if text.is_empty() {
             return Err(format!("needs a value: {}", setting.value));
+        }
+        if !setting.is_built() {
+            return Err(format!(
+                "needs the feature `{}`, which this build has not: leave it out, or use another",
+                setting.feature
+            ));
         }
         match setting.kind {
             Kind::Number(min, max, slot) => *slot(self) = Some(values::number(text, min, max)?),
@@ -165,10 +175,20 @@ impl Draft {
         }
     }
 
+    /// Who is blessed may do everything there is.
+    fn bless(&mut self) {
+        self.stats_readers.extend(&self.blessed);
+        self.proxies.extend(&self.blessed);
+        if self.livesync.is_some() {
+            self.nodes.extend(&self.blessed);
+        }
+    }
+
     fn finish(mut self) -> Config {
         if self.listens.is_empty() {
             self.put_listen(Place::Everywhere(PORT), true, true);
         }
+        self.bless();
         self.leave_out();
         let intervals = self.intervals();
         let numwant_max = self.numwant_max.unwrap_or(200);
@@ -221,6 +241,9 @@ impl Draft {
             agents: self.agents,
             program_text: self.program_text,
             limits: self.limits.finish(),
+            livesync: self.livesync,
+            nodes: self.nodes,
+            ignored: self.ignored,
             connections_max: self.connections_max.unwrap_or(4000) as usize,
             keep_alive: self.keep_alive.unwrap_or(true),
             idle_secs_max: self.idle_secs_max.unwrap_or(30),
@@ -297,6 +320,12 @@ impl Config {
             return Some((
                 &["access.fifo_delete", "access.fifo_add"],
                 "one fifo can't both add and delete: name another".into(),
+            ));
+        }
+        if self.livesync.is_none() && !self.nodes.is_empty() {
+            return Some((
+                &["livesync.cluster.node_ip"],
+                "there is no live sync without livesync.cluster.listen: set that too".into(),
             ));
         }
         if self.numwant_default > self.numwant_max {

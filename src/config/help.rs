@@ -48,5 +48,8 @@ fn facts(setting: &Setting) -> String {
     if setting.repeatable {
         facts.push("repeatable".into());
     }
+    if !setting.feature.is_empty() {
+        facts.push(format!("feature {}", setting.feature));
+    }
     facts.join("; ")
 }

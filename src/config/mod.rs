@@ -22,7 +22,7 @@ use crate::error::Fatal;
 use crate::types::{Net, Seconds};
 use settings::Purpose;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
 /// Name and version, such as `trackerd 0.1.0`.
@@ -128,6 +128,13 @@ pub struct Config {
     pub program_text: Option<String>,
     /// What one source is granted.
     pub limits: Limits,
+    /// Where to share peers with other trackers: the address of an interface, 0.0.0.0 to leave it
+    /// to the system's routes, and the port that all of them use.
+    pub livesync: Option<SocketAddrV4>,
+    /// Which of them to believe; empty without live sync.
+    pub nodes: Vec<Net>,
+    /// Settings that were given and have no effect.
+    pub ignored: Vec<&'static str>,
     /// The most TCP connections at a time, all workers together.
     pub connections_max: usize,
     /// Whether connections may stay for a next request.

@@ -1,8 +1,6 @@
 //! Files and command line, one grammar: both become a stream of settings with their origin.
 
-use super::settings::{
-    Action, FLAGS, LISTEN_TCP_UDP, MISSING, MISSING_SHORT, Purpose, Setting, settings,
-};
+use super::settings::{Action, FLAGS, LISTEN_TCP_UDP, Purpose, Setting, settings};
 use super::suggest::nearest;
 use super::values;
 use crate::error::{Exit, Fatal};
@@ -85,6 +83,10 @@ where
                     let port = port.map_err(|what| usage(&option, what))?;
                     args.push(option, setting, args.place(port));
                 }
+                Action::Say(setting) => {
+                    let value = value(&mut parser, &option, flag.value)?;
+                    args.push(option, setting, value);
+                }
             }
         } else if let Some(setting) = settings().find(|s| s.names().contains(&option)) {
             let value = match implied(&mut parser, setting) {
@@ -146,7 +148,7 @@ impl Args {
         });
     }
 
-    /// Where `-p` and `-P` listen, in the grammar of files.
+    /// Where `-p`, `-P` and `-s` listen, in the grammar of files.
     fn place(&self, port: u16) -> String {
         match self.ip {
             Some(ip) => SocketAddr::new(ip, port).to_string(),
@@ -255,9 +257,6 @@ fn line(text: &[u8], origin: Origin) -> Result<Said, Fatal> {
             value: value.trim_ascii_start().to_owned(),
             origin,
         }),
-        None if is_missing(key) => {
-            Err(origin.fatal(key, "not supported by this version: remove the line"))
-        }
         None => {
             let keys: Vec<_> = settings().map(|setting| setting.key.to_owned()).collect();
             let hint = nearest(key, &keys).map_or("trackerd --help lists all".into(), did_you_mean);
@@ -291,24 +290,12 @@ fn implied(parser: &mut Parser, setting: &Setting) -> Option<String> {
 }
 
 fn unknown_option(option: &str) -> String {
-    let letter = option
-        .chars()
-        .nth(1)
-        .filter(|_| option.chars().count() == 2);
-    if letter.is_some_and(|letter| MISSING_SHORT.contains(&letter))
-        || is_missing(option.trim_start_matches('-'))
-    {
-        return "not supported by this version: leave it out".into();
-    }
     let flags = FLAGS.iter().flat_map(|flag| flag.names());
     let names: Vec<_> = flags.chain(settings().flat_map(Setting::names)).collect();
-    let near = nearest(option, &names).filter(|_| letter.is_none());
+    // A letter is near to every other.
+    let near = nearest(option, &names).filter(|_| option.chars().count() > 2);
     let hint = near.map_or("trackerd --help lists all".into(), did_you_mean);
     format!("unknown option; {hint}")
-}
-
-fn is_missing(key: &str) -> bool {
-    MISSING.iter().any(|start| key.starts_with(start))
 }
 
 fn did_you_mean(name: &str) -> String {

@@ -2,9 +2,9 @@
 
 use super::Amount;
 use super::intervals::Ceiling;
-use super::settings::PORT;
+use super::settings::{LIVESYNC_PORT, PORT};
 use crate::types::Net;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 /// A place to listen at.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,12 +18,34 @@ pub enum Place {
 /// `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[::1]:80`, opentracker's `::1.80`, `*` and `*:80`.
 pub fn place(text: &str) -> Result<Place, String> {
     let forms = "write 192.0.2.1:6969, [2001:db8::1]:6969 or, for all addresses, *:6969";
-    let (ip, port) = split(text).ok_or_else(|| format!("`{text}` is no IP address; {forms}"))?;
-    let port = port.map_or(Ok(PORT), self::port)?;
-    Ok(match ip {
+    place_or(PORT, text).unwrap_or_else(|| Err(format!("`{text}` is no IP address; {forms}")))
+}
+
+/// The same for live sync, which is by IPv4, on an interface of its own address and port.
+pub fn livesync(text: &str) -> Result<SocketAddrV4, String> {
+    let form = "write the interface's IPv4 address, as in 192.0.2.1:9696";
+    let (ip, port) = match place_or(LIVESYNC_PORT, text).transpose()? {
+        Some(Place::At(SocketAddr::V4(addr))) => (*addr.ip(), addr.port()),
+        Some(Place::Everywhere(port)) => (Ipv4Addr::UNSPECIFIED, port),
+        Some(Place::At(_)) => return Err(format!("live sync goes by IPv4; {form}")),
+        None => return Err(format!("`{text}` is no IP address; {form}")),
+    };
+    match port {
+        0 => Err(format!(
+            "live sync needs a port that all nodes know; {form}"
+        )),
+        port => Ok(SocketAddrV4::new(ip, port)),
+    }
+}
+
+/// `None` if there is no address.
+fn place_or(default: u16, text: &str) -> Option<Result<Place, String>> {
+    let (ip, port) = split(text)?;
+    let port = port.map_or(Ok(default), self::port);
+    Some(port.map(|port| match ip {
         None => Place::Everywhere(port),
         Some(ip) => Place::At(SocketAddr::new(ip.to_canonical(), port)),
-    })
+    }))
 }
 
 /// The address, `None` for `*`, and the text of the port if there is any.

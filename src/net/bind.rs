@@ -1,13 +1,14 @@
 //! Sockets for every worker on every address.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 
 use crate::config::Listen;
 use crate::error::{Exit, Fatal};
 use crate::router::Owners;
 use crate::sys::socket::{self, Transport};
 use crate::sys::steer;
+use crate::wire::livesync;
 
 /// How often to look for a port that is free for both UDP and TCP, when the system chooses.
 const TRIES: usize = 16;
@@ -19,6 +20,8 @@ pub struct Sockets {
     pub udp: Vec<UdpSocket>,
     /// For connections.
     pub tcp: Vec<TcpListener>,
+    /// For live sync, if there is any.
+    pub livesync: Option<UdpSocket>,
 }
 
 /// What was bound: the sockets of every worker, and where they listen.
@@ -81,6 +84,27 @@ impl Bound {
     pub fn widen(&self, bytes: usize) -> io::Result<()> {
         let mut sockets = self.sockets.iter().flat_map(|sockets| &sockets.udp);
         sockets.try_for_each(|socket| socket::set_receive_buffer(socket, bytes))
+    }
+
+    /// Has every worker join live sync's group on an interface, and hear what comes to this port.
+    ///
+    /// # Errors
+    /// When there is no such interface, or it knows no multicast.
+    pub fn join(&mut self, livesync: SocketAddrV4) -> Result<(), Fatal> {
+        let group = SocketAddrV4::new(livesync::GROUP, livesync.port());
+        for sockets in &mut self.sockets {
+            let socket = socket::multicast(group, *livesync.ip()).map_err(|error| {
+                let what = format!(
+                    "can't join {group} by {}: {error}; it has to be the address of an interface \
+                     that is up and knows multicast: see `ip address`",
+                    livesync.ip()
+                );
+                Fatal::new(Exit::of(&error), "livesync.cluster.listen", what)
+            })?;
+            sockets.livesync = Some(socket);
+        }
+        log::info!("live sync: {group} by {}", livesync.ip());
+        Ok(())
     }
 
     /// Has the kernel hand datagrams to the workers that own their torrents.

@@ -15,6 +15,7 @@ mod fifo;
 mod health;
 mod http;
 pub mod journal;
+mod livesync;
 mod rates;
 mod reload;
 mod remember;
@@ -34,12 +35,14 @@ mod worker;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use mio::{Poll, Waker};
 
 use crate::access::{Cookie, Modest, Pace};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::error::{Exit, Fatal};
 use crate::router::{self, LETTERS_MAX, Letter, Mail, Owners, Wake};
@@ -49,6 +52,7 @@ use crate::sys::{clock, memory, process};
 use bind::{Bound, Sockets};
 use control::Shared;
 use desk::Desk;
+use livesync::Livesync;
 use reload::{Clerk, Origin};
 use rounds::Round;
 use rules::{Grants, Occasion, Rules};
@@ -88,21 +92,14 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     let signals = Signals::open().map_err(os("signals"))?;
     let descriptors = control::raise_limits(config).map_err(os("open files"))?;
     let workers = workers(config);
-    let bound = bind::bind(&config.listens, workers)?;
-    for missing in &bound.missing {
-        log::warn!("{missing}");
-    }
-    if let Some(bytes) = config.receive_buffer {
-        bound
-            .widen(bytes)
-            .map_err(os("listen.udp.receive_buffer"))?;
-    }
+    let bound = listen(config, workers)?;
     let origin = Origin::new(args, config, process::is_root());
     control::drop_privileges(config)?;
     let peer_secs = config.intervals.keep_secs(config.intervals.highest());
+    let sockets = bound.names.len() + usize::from(config.livesync.is_some());
     let grants = Grants {
         descriptors,
-        used: descriptors_used(workers, bound.names.len()),
+        used: descriptors_used(workers, sockets),
         workers,
         keep_secs_max: swarm::life_secs_max(peer_secs),
     };
@@ -161,9 +158,26 @@ fn workers(config: &Config) -> usize {
     config.workers.unwrap_or_else(online)
 }
 
-/// Those of each worker's sockets that listen, and of its poll.
+/// Those of each worker's sockets that listen or hear others, and of its poll.
 fn descriptors_used(workers: usize, sockets: usize) -> usize {
     workers * (3 + sockets)
+}
+
+/// Binds what is configured.
+fn listen(config: &Config, workers: usize) -> Result<Bound, Fatal> {
+    let mut bound = bind::bind(&config.listens, workers)?;
+    for missing in &bound.missing {
+        log::warn!("{missing}");
+    }
+    if let Some(bytes) = config.receive_buffer {
+        bound
+            .widen(bytes)
+            .map_err(os("listen.udp.receive_buffer"))?;
+    }
+    if let Some(livesync) = config.livesync {
+        bound.join(livesync)?;
+    }
+    Ok(bound)
 }
 
 fn os(at: &'static str) -> impl Fn(io::Error) -> Fatal {
@@ -210,12 +224,15 @@ impl Assembly {
         let modest: Arc<Mutex<Modest>> = Arc::default();
         let mut workers = Vec::with_capacity(boxes.len());
         let parts = sockets.into_iter().zip(polls).zip(boxes).zip(shards);
-        for (me, (((sockets, poll), mail), shard)) in parts.enumerate() {
+        for (me, (((mut sockets, poll), mail), shard)) in parts.enumerate() {
             let router = Router::new(me, self.owners, shard, mail);
             let secret = [clock::entropy()?, clock::entropy()?, clock::entropy()?];
             let pace = Pace::new(secret.map(u64::from_ne_bytes));
+            let rules = shared.rules();
+            let socket = sockets.livesync.take();
+            let livesync = socket.map(|socket| livesync(socket, tracker_id, &rules, me == 0));
             let mut desk = Desk::new(
-                shared.rules(),
+                rules,
                 pace,
                 cookie.clone(),
                 Arc::clone(&modest),
@@ -229,6 +246,7 @@ impl Assembly {
                 sockets,
                 router,
                 desk,
+                livesync.transpose()?.flatten(),
                 Arc::clone(shared),
             )?);
         }
@@ -239,6 +257,19 @@ impl Assembly {
 /// The secret of a shard.
 fn random_seed() -> io::Result<[u64; 2]> {
     Ok([clock::entropy()?, clock::entropy()?].map(u64::from_ne_bytes))
+}
+
+/// A worker's part in live sync, if there is live sync in this build; one of them `counts`.
+fn livesync(
+    socket: UdpSocket,
+    tracker_id: u32,
+    rules: &Rules,
+    counts: bool,
+) -> io::Result<Option<Livesync>> {
+    // It hears the group that it is bound to.
+    let group = socket.local_addr()?;
+    let engine = Cluster::new(tracker_id.to_ne_bytes(), Arc::clone(&rules.nodes));
+    Ok(engine.map(|engine| Livesync::new(socket, group, engine, counts)))
 }
 
 fn random() -> io::Result<u32> {

@@ -239,6 +239,7 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         ("tracker.user", new.user != old.user),
         ("access.fifo_add", new.fifo_add != old.fifo_add),
         ("access.fifo_delete", new.fifo_delete != old.fifo_delete),
+        ("livesync.cluster.listen", new.livesync != old.livesync),
     ];
     for (key, _) in differs.iter().filter(|(_, differs)| *differs) {
         log::warn!("{key}: the change takes effect at the next start");
@@ -255,6 +256,7 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         user: old.user.clone(),
         fifo_add: old.fifo_add.clone(),
         fifo_delete: old.fifo_delete.clone(),
+        livesync: old.livesync,
         ..new
     })
 }

@@ -31,6 +31,8 @@ pub struct Rules {
     pub gate: Gate,
     /// How often.
     pub paces: Paces,
+    /// Which other trackers to believe.
+    pub nodes: Arc<[Net]>,
 }
 
 /// What the start has settled.
@@ -62,10 +64,17 @@ impl Rules {
     /// When the list can't be read, or at a reload is empty. At the start a whitelist that can't
     /// be read allows nothing, which is safe, and is said.
     pub fn new(config: &Config, grants: Grants, occasion: Occasion) -> Result<Rules, Fatal> {
+        for key in &config.ignored {
+            log::warn!("{key}: this setting has no effect");
+        }
+        if config.livesync.is_some() && config.nodes.is_empty() {
+            log::warn!("live sync: without livesync.cluster.node_ip no other tracker is believed");
+        }
         Ok(Rules {
             gate: gate(config, occasion)?,
             terms: terms(config, grants),
             paces: strangers::paces(config),
+            nodes: config.nodes.clone().into(),
         })
     }
 }

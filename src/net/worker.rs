@@ -12,6 +12,7 @@ use mio::{Events, Poll, Token};
 
 use crate::net::bind::Sockets;
 use crate::net::desk::Desk;
+use crate::net::livesync::Livesync;
 use crate::net::rates::Meter;
 use crate::net::rounds::{self, Quest, Round};
 use crate::net::tcp::{self, Tcp};
@@ -28,8 +29,11 @@ use crate::types::{Family, Reply, Seconds};
 /// The token of the waker: somebody has posted a letter, or changed the rules.
 pub const WAKE: Token = Token(0);
 
-/// Tokens from here on are sockets, UDP first.
-const FIRST_SOCKET: usize = 1;
+/// The token of live sync's socket.
+const LIVESYNC: Token = Token(1);
+
+/// Tokens from here on are sockets that serve, UDP first.
+const FIRST_SOCKET: usize = 2;
 
 /// Events taken from the kernel at a time.
 const EVENTS: usize = 256;
@@ -72,6 +76,7 @@ pub struct Worker {
 struct Desks {
     udp: Udp,
     tcp: Tcp,
+    livesync: Option<Livesync>,
     desk: Desk,
     /// Connections that wait for the sheets of all workers, and whether those are on their way.
     readers: Vec<tcp::Return>,
@@ -83,8 +88,9 @@ impl Worker {
     pub fn new(
         poll: Poll,
         sockets: Sockets,
-        router: Router,
+        mut router: Router,
         desk: Desk,
+        mut livesync: Option<Livesync>,
         shared: Arc<Shared>,
     ) -> io::Result<Worker> {
         let mut udp = Udp::new(sockets.udp)?;
@@ -92,9 +98,14 @@ impl Worker {
         let first_listener = FIRST_SOCKET + udp.len();
         let registry = poll.registry().try_clone()?;
         let tcp = Tcp::new(sockets.tcp, registry, first_listener)?;
+        if let Some(livesync) = &mut livesync {
+            livesync.register(poll.registry(), LIVESYNC)?;
+            router.keep_news();
+        }
         let lanes = Desks {
             udp,
             tcp,
+            livesync,
             desk,
             readers: Vec::new(),
             surveying: false,
@@ -150,6 +161,9 @@ impl Worker {
     fn rebuild(&mut self) -> io::Result<()> {
         self.lanes.udp.rebuild();
         self.lanes.tcp.rebuild();
+        if let Some(livesync) = &mut self.lanes.livesync {
+            livesync.rebuild();
+        }
         self.lanes.readers.clear();
         self.router.rebuild(random_seed()?, self.clock.read());
         self.lanes
@@ -172,6 +186,9 @@ impl Worker {
                 _ => {}
             }
             if self.shared.stopping.load(Ordering::Acquire) {
+                if let Some(livesync) = &mut self.lanes.livesync {
+                    livesync.leave(&mut self.lanes.desk);
+                }
                 return Ok(());
             }
             self.pulse.beat();
@@ -185,6 +202,9 @@ impl Worker {
         let now = self.clock.read();
         lanes.desk.now = now;
         if let Some(rules) = self.shared.refresh(&mut self.rules) {
+            if let Some(livesync) = &mut lanes.livesync {
+                livesync.engine().set_nodes(Arc::clone(&rules.nodes));
+            }
             lanes.desk.obey(rules);
             lanes.desk.follow(self.shared.pace());
         }
@@ -218,6 +238,9 @@ impl Worker {
         if self.litter > LITTER_MAX && !self.sweeping {
             self.litter = 0;
             memory::give_back_now();
+        }
+        if let Some(livesync) = &mut lanes.livesync {
+            livesync.flush(router, &mut lanes.desk);
         }
         let mut waiting = lanes.send_rounds(router);
         hurry |= router.attend(lanes);
@@ -256,6 +279,7 @@ impl Desks {
     fn ready(&mut self, event: &Event, router: &mut Router) {
         match event.token() {
             WAKE => {}
+            LIVESYNC => self.livesync(router, Livesync::ready),
             Token(token) if token < FIRST_SOCKET + self.udp.len() => {
                 self.udp.ready(token - FIRST_SOCKET, router, &mut self.desk);
             }
@@ -275,10 +299,21 @@ impl Desks {
             router,
             desk: &mut self.desk,
         });
+        self.livesync(router, Livesync::go_on);
     }
 
     fn is_unfinished(&self) -> bool {
-        self.udp.is_unfinished() || self.tcp.is_unfinished()
+        let livesync = self.livesync.as_ref();
+        self.udp.is_unfinished()
+            || self.tcp.is_unfinished()
+            || livesync.is_some_and(Livesync::is_unfinished)
+    }
+
+    fn livesync(&mut self, router: &mut Router, act: fn(&mut Livesync, &mut Office<'_>)) {
+        if let Some(livesync) = &mut self.livesync {
+            let desk = &mut self.desk;
+            act(livesync, &mut Office { router, desk });
+        }
     }
 
     /// Takes note that an answer won't come.

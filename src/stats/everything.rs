@@ -5,8 +5,7 @@ use std::fmt::{Result, Write};
 use crate::stats::modes::{HttpErrors, VERSION};
 use crate::stats::{Count, Report};
 
-/// Writes the document. Live sync and stalls, which opentracker counts here, are
-/// always 0.
+/// Writes the document. Stalls, which opentracker counts here, are always 0.
 pub fn text(report: &Report) -> String {
     let mut out = String::new();
     // Writing to a String can't fail.
@@ -69,7 +68,7 @@ fn connections(report: &Report, out: &mut String) -> Result {
       <missmatch>{}</missmatch>
     </udp>
     <livesync>
-      <count>0</count>
+      <count>{}</count>
     </livesync>
   </connections>
 ",
@@ -81,6 +80,7 @@ fn connections(report: &Report, out: &mut String) -> Result {
         count(Count::UdpAnnounce),
         count(Count::UdpScrape),
         count(Count::UdpMismatch),
+        count(Count::SyncRecord),
     )
 }
 
@@ -148,7 +148,7 @@ trackerd VERSION
       <missmatch>7</missmatch>
     </udp>
     <livesync>
-      <count>0</count>
+      <count>13</count>
     </livesync>
   </connections>
   <debug>

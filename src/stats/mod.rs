@@ -88,10 +88,24 @@ pub enum Count {
     Program,
     /// Panics of workers, which went on without their torrents.
     WorkerPanics,
+    /// Packets of live sync from nodes.
+    SyncReceived,
+    /// Peers told of in them, denied ones included.
+    SyncRecord,
+    /// Of these, those the access list denied.
+    SyncDenied,
+    /// Packets of live sync from elsewhere.
+    SyncRefused,
+    /// Packets and records of live sync that make no sense.
+    SyncMalformed,
+    /// Packets of live sync that the kernel took.
+    SyncSent,
+    /// Those it did not take.
+    SyncUnsent,
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 33] = [
+pub const COUNTS: [(Count, &str); 40] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -125,6 +139,13 @@ pub const COUNTS: [(Count, &str); 33] = [
     (Count::UdpMuted, "udp muted"),
     (Count::Program, "programs refused"),
     (Count::WorkerPanics, "worker panics"),
+    (Count::SyncReceived, "sync received"),
+    (Count::SyncRecord, "sync records"),
+    (Count::SyncDenied, "sync denied"),
+    (Count::SyncRefused, "sync refused"),
+    (Count::SyncMalformed, "sync malformed"),
+    (Count::SyncSent, "sync sent"),
+    (Count::SyncUnsent, "sync unsent"),
 ];
 
 /// The counters of one worker, or the sum of several.

@@ -144,10 +144,15 @@ fn udp4(report: &Report) -> String {
     rates(report.uptime, counts, counts, "udp4 stats")
 }
 
-/// Packets of live sync, of which there are none; the rates are those of `conn`, as opentracker
-/// has it.
+/// Peers told of by live sync; the rates are those of `conn`, as opentracker has it.
 fn syncs(report: &Report) -> String {
-    rates(report.uptime, (0, 0), both(&report.sum), "connections")
+    let records = report.sum.counters.total(Count::SyncRecord);
+    rates(
+        report.uptime,
+        (records, 0),
+        both(&report.sum),
+        "connections",
+    )
 }
 
 fn both(sheet: &Sheet) -> (u64, u64) {
@@ -303,6 +308,9 @@ pub(super) mod tests {
             (Family::V6, Count::FullScrape, 2),
             (Family::V6, Count::FullScrapeBytes, 1000),
             (Family::V4, Count::HttpTooSoon, 9),
+            (Family::V4, Count::SyncReceived, 4),
+            (Family::V4, Count::SyncRecord, 10),
+            (Family::V6, Count::SyncRecord, 3),
         ] {
             sum.counters.add(family, what, n);
         }
@@ -358,7 +366,7 @@ pub(super) mod tests {
             ),
             (
                 "syncs",
-                format!("0\n0\n{since} connections, 1 conns/s :: 0 success/s."),
+                format!("13\n0\n{since} connections, 1 conns/s :: 0 success/s."),
             ),
             ("completed", format!("1\n0\n{since}, 1 completed/h.")),
             (

@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod cluster;
 mod controls;
 mod extensions;
 mod floods;

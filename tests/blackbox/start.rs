@@ -32,7 +32,7 @@ fn a_configuration_can_be_checked() {
         ("tracker.interval 5x", "tracker.interval"),
         ("listen.tcp_udp 300.1.1.1", "listen.tcp_udp"),
         ("tracker.redirect_url", "tracker.redirect_url"),
-        ("livesync.cluster.listen 127.0.0.1", "livesync"),
+        ("livesync.cluster.listen 127.0.0.1:0", "livesync"),
     ] {
         let ended = Setup::new().setting(line).arg("-t").run();
         refused(&ended, 78, "trackerd.conf:2: ");

@@ -3,6 +3,7 @@
 
 pub mod bencode;
 pub mod http;
+pub mod netns;
 pub mod peer;
 pub mod tracker;
 pub mod udp;

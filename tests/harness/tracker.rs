@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::PATIENCE;
+use super::netns::End;
 
 /// How long the end of the program may take after it was told to end.
 const END_MAX: Duration = Duration::from_secs(2);
@@ -29,6 +30,7 @@ pub struct Setup {
     args: Vec<String>,
     variables: Vec<(String, String)>,
     open_files_max: Option<usize>,
+    namespace: Option<String>,
     folder: Folder,
 }
 
@@ -50,6 +52,7 @@ impl Setup {
             args: Vec::new(),
             variables: Vec::new(),
             open_files_max: None,
+            namespace: None,
             folder: Folder::new(),
         }
     }
@@ -78,6 +81,12 @@ impl Setup {
 
     pub fn open_files_max(mut self, files: usize) -> Setup {
         self.open_files_max = Some(files);
+        self
+    }
+
+    /// In a network namespace.
+    pub fn inside(mut self, end: &End) -> Setup {
+        self.namespace = Some(end.name().to_owned());
         self
     }
 
@@ -150,9 +159,14 @@ impl Setup {
 
     fn spawn(&self) -> Child {
         let mut words = program().into_iter();
-        let mut command = match self.open_files_max {
-            None => Command::new(words.next().unwrap()),
-            Some(files) => {
+        let mut command = match (&self.namespace, self.open_files_max) {
+            (None, None) => Command::new(words.next().unwrap()),
+            (Some(namespace), _) => {
+                let mut ip = Command::new("ip");
+                ip.args(["netns", "exec", namespace]);
+                ip
+            }
+            (None, Some(files)) => {
                 let mut shell = Command::new("sh");
                 let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
                 shell.arg("-c").arg(script);

@@ -45,7 +45,6 @@ pub(super) const ACCESS: &[Setting] = &[
     Setting {
         key: "access.stats",
         value: "IP[/BITS]",
-        short: Some('A'),
         repeatable: true,
         help: "Let this address or network read the statistics; without it, everybody may",
         kind: Kind::Net(|d| &mut d.stats_readers),

@@ -4,6 +4,7 @@
 mod access;
 mod addresses;
 mod announces;
+mod cluster;
 mod extensions;
 mod http;
 mod limits;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 pub(super) use addresses::LISTEN_TCP_UDP;
 use addresses::{LISTEN_TCP, LISTEN_UDP};
+use cluster::{BLESS, LIVESYNC_LISTEN};
 
 /// One setting: `KEY VALUE` in a file, `--KEY VALUE` on the command line.
 pub struct Setting {
@@ -35,6 +37,8 @@ pub struct Setting {
     pub repeatable: bool,
     /// One line on what it does.
     pub help: &'static str,
+    /// The feature of the build that it needs; empty if it needs none.
+    pub feature: &'static str,
     /// What values it takes, and where they go.
     pub(super) kind: Kind,
 }
@@ -69,6 +73,8 @@ pub(super) enum Action {
     Address,
     /// Listen on a port of that address, as this setting says.
     Port(&'static Setting),
+    /// Say this, which has no name in files.
+    Say(&'static Setting),
     /// Do something else than serve.
     Instead(Purpose),
     /// Show the help.
@@ -164,6 +170,11 @@ impl Setting {
         }
     }
 
+    /// Whether this build can do it.
+    pub fn is_built(&self) -> bool {
+        !FEATURES.contains(&(self.feature, false))
+    }
+
     pub(super) fn is_listen(&self) -> bool {
         matches!(self.kind, Kind::Listen { .. })
     }
@@ -179,8 +190,14 @@ impl Flag {
     }
 }
 
+/// The features that settings need, and whether this build has them.
+const FEATURES: [(&str, bool); 1] = [("cluster", cfg!(feature = "cluster"))];
+
 /// The default port, opentracker's.
 pub const PORT: u16 = 6969;
+
+/// The default port of live sync, opentracker's too.
+pub const LIVESYNC_PORT: u16 = 9696;
 
 /// What a row need not say.
 const ROW: Setting = Setting {
@@ -192,6 +209,7 @@ const ROW: Setting = Setting {
     implied: "",
     repeatable: false,
     help: "",
+    feature: "",
     kind: Kind::Listen {
         tcp: false,
         udp: false,
@@ -225,6 +243,10 @@ pub static SECTIONS: &[Section] = &[
         settings: limits::LIMITS,
     },
     Section {
+        title: "Live sync",
+        settings: cluster::CLUSTER,
+    },
+    Section {
         title: "HTTP",
         settings: http::HTTP,
     },
@@ -243,7 +265,7 @@ pub static FLAGS: &[Flag] = &[
         short: &['i'],
         long: None,
         value: "IP",
-        help: "Address for the -p and -P that follow",
+        help: "Address for the -p, -P and -s that follow",
         action: Action::Address,
     },
     Flag {
@@ -266,6 +288,20 @@ pub static FLAGS: &[Flag] = &[
         value: "PORT",
         help: "Serve HTTP and UDP on this port",
         action: Action::Port(&LISTEN_TCP_UDP),
+    },
+    Flag {
+        short: &['s'],
+        long: None,
+        value: "PORT",
+        help: "Share peers with other trackers on this port: see livesync.cluster.listen",
+        action: Action::Port(&LIVESYNC_LISTEN),
+    },
+    Flag {
+        short: &['A'],
+        long: None,
+        value: "IP[/BITS]",
+        help: "Bless: access.stats, access.proxy and livesync.cluster.node_ip in one",
+        action: Action::Say(&BLESS),
     },
     Flag {
         short: &['t'],
@@ -303,10 +339,3 @@ pub static FLAGS: &[Flag] = &[
         action: Action::Help,
     },
 ];
-
-/// Settings of opentracker that are missing here. To overlook one could leave open what the
-/// operator believes closed.
-pub(super) const MISSING: &[&str] = &["livesync.", "batchsync."];
-
-/// Letters of opentracker that are missing here.
-pub(super) const MISSING_SHORT: &[char] = &['s'];
