@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 use trackerd::config::settings::settings;
 use trackerd::config::{
-    Amount, Ceiling, Command, Config, HashFile, Intervals, Limits, Listen, Load, Programs, parse,
+    Amount, Ceiling, Command, Config, HashFile, Intervals, Limits, Listen, Load, Memory, Programs,
+    parse,
 };
 use trackerd::error::{Exit, Fatal};
 use trackerd::types::Net;
@@ -270,7 +271,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --nofile 64000 --core -1 --keep-alive off --no-udp no \
          --tracker.hang_secs_max 30 \
          --charset utf-8 \
-         --locale de_CH.UTF-8 --failed 4",
+         --locale de_CH.UTF-8 --failed 4 \
+         --tracker.memory_limit 24M --tracker.max_torrents 7 --tracker.max_peers 8",
     );
     let expected = Config {
         listens: vec![Listen {
@@ -329,6 +331,11 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         livesync: None,
         nodes: Vec::new(),
         ignored: Vec::new(),
+        memory: Memory {
+            limit: Some(24 << 20),
+            torrents_max: Some(7),
+            peers_max: Some(8),
+        },
         connections_max: 5,
         keep_alive: false,
         stats_charset: Some("utf-8".into()),
@@ -932,4 +939,33 @@ fn the_sample_is_fit_for_a_terminal_and_gives_opentrackers_letters() {
             assert!(title.contains(&format!("-{letter}")), "-{letter}");
         }
     }
+}
+
+// --- Memory
+
+#[test]
+fn sizes_have_suffixes() {
+    let limit = |text: &str| {
+        config(&format!("--tracker.memory_limit {text}"))
+            .memory
+            .limit
+    };
+    assert_eq!(limit("16777216"), Some(16 << 20));
+    assert_eq!(limit("16384K"), limit("16m"));
+    assert_eq!(limit("16M"), Some(16 << 20));
+    assert_eq!(limit("1G"), Some(1 << 30));
+    for wrong in ["", "M", "1.5G", "-1", "+1", "16MB", "99999999999G", "1 M"] {
+        let line = ["--tracker.memory_limit", wrong];
+        let fatal = parse(line).unwrap_err();
+        assert!(fatal.at.contains("tracker.memory_limit"), "{fatal}");
+    }
+    refusal("--tracker.max_torrents 0");
+    refusal("--tracker.max_peers 4294967296");
+}
+
+#[test]
+fn the_sample_for_small_routers_is_fine() {
+    let config = config("-f scripts/openwrt/router-32m.conf");
+    assert_eq!(config.memory.limit, Some(24 << 20));
+    assert_eq!(config.workers, Some(1));
 }

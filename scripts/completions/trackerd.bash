@@ -107,6 +107,9 @@ _trackerd() {
         --livesync.cluster.listen
         --livesync.cluster.node_ip
         --batchsync.cluster.admin_ip
+        --tracker.memory_limit
+        --tracker.max_torrents
+        --tracker.max_peers
         -r
         --tracker.redirect_url
         --http.connections_max
@@ -340,6 +343,15 @@ _trackerd() {
         :
         ;;
     --batchsync.cluster.admin_ip)
+        :
+        ;;
+    --tracker.memory_limit)
+        :
+        ;;
+    --tracker.max_torrents)
+        :
+        ;;
+    --tracker.max_peers)
         :
         ;;
     -r | --tracker.redirect_url)

@@ -2,6 +2,7 @@
 
 use super::intervals::{Ceiling, Contradiction, Intervals, Load};
 use super::limits::{LimitsSaid, Programs};
+use super::memory::Memory;
 use super::parse::Said;
 use super::settings::{Kind, PORT, Setting};
 use super::values::{self, Place};
@@ -68,6 +69,7 @@ pub struct Draft {
     pub nodes: Vec<Net>,
     pub blessed: Vec<Net>,
     pub ignored: Vec<&'static str>,
+    pub memory: Memory,
     pub connections_max: Option<u32>,
     pub keep_alive: Option<bool>,
     pub idle_secs_max: Option<u32>,
@@ -112,6 +114,7 @@ impl Draft {
         }
         match setting.kind {
             Kind::Number(min, max, slot) => *slot(self) = Some(values::number(text, min, max)?),
+            Kind::Size(slot) => *slot(self) = Some(values::size(text)?),
             Kind::Word(words, slot) => *slot(self) = Some(values::word(text, words)?),
             Kind::Text(check, slot) => *slot(self) = Some(check(text)?.to_owned()),
             Kind::Path(slot) => *slot(self) = Some(text.into()),
@@ -244,6 +247,7 @@ impl Draft {
             livesync: self.livesync,
             nodes: self.nodes,
             ignored: self.ignored,
+            memory: self.memory,
             connections_max: self.connections_max.unwrap_or(4000) as usize,
             keep_alive: self.keep_alive.unwrap_or(true),
             idle_secs_max: self.idle_secs_max.unwrap_or(30),

@@ -9,6 +9,7 @@ mod draft;
 mod help;
 mod intervals;
 mod limits;
+mod memory;
 mod parse;
 pub mod settings;
 mod suggest;
@@ -17,6 +18,7 @@ mod values;
 pub use help::help;
 pub use intervals::{Ceiling, Intervals, Load};
 pub use limits::{Limits, Programs};
+pub use memory::Memory;
 
 use crate::error::Fatal;
 use crate::types::{Net, Seconds};
@@ -135,6 +137,8 @@ pub struct Config {
     pub nodes: Vec<Net>,
     /// Settings that were given and have no effect.
     pub ignored: Vec<&'static str>,
+    /// How much there may be.
+    pub memory: Memory,
     /// The most TCP connections at a time, all workers together.
     pub connections_max: usize,
     /// Whether connections may stay for a next request.

@@ -115,6 +115,25 @@ pub fn load(text: &str) -> Result<Ceiling, String> {
     }
 }
 
+/// A number of bytes; K, M or G after it multiply it by 1024, 1024² or 1024³.
+pub fn size(text: &str) -> Result<usize, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 20),
+        Some(b'G' | b'g') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse::<u64>().ok().filter(|_| is_number);
+    match number.and_then(|number| number.checked_mul(1 << shift)) {
+        // What exceeds the address space is no limit there.
+        Some(bytes) => Ok(usize::try_from(bytes).unwrap_or(usize::MAX)),
+        None => Err(format!(
+            "`{text}` is no number of bytes: write 16777216, 16384K, 16M or 1G"
+        )),
+    }
+}
+
 /// `on`, `off`, or for how many seconds.
 pub fn keep_alive(text: &str) -> Result<(bool, Option<u32>), String> {
     match text {

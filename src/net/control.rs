@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::config::{Amount, Config};
 use crate::error::{Exit, Fatal};
 use crate::net::errands::Errands;
+use crate::net::memory::Shares;
 use crate::net::rates::Board;
 use crate::net::rules::Rules;
 use crate::net::tempo::Pace;
@@ -39,6 +40,8 @@ pub struct Shared {
     required: AtomicU32,
     /// Counts the workers that had to be rebuilt.
     pub panics: AtomicUsize,
+    /// Who may hold how much of the memory that is for torrents and peers.
+    pub shares: Shares,
     rules: Mutex<Rules>,
     /// Counts the rules there have been.
     version: AtomicUsize,
@@ -56,6 +59,7 @@ impl Shared {
             previous: AtomicU32::new(rules.terms.interval),
             required: AtomicU32::new(rules.terms.interval),
             panics: AtomicUsize::new(0),
+            shares: Shares::new(workers),
             rules: Mutex::new(rules),
             version: AtomicUsize::new(0),
         }

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use crate::access::{Cookie, Gate, Modest, Pace};
 use crate::config::Intervals;
+use crate::net::memory::Budget;
 use crate::net::requests::Requests;
 use crate::net::rules::Rules;
 use crate::net::tempo;
 use crate::stats::page::About;
 use crate::stats::traffic::Traffic;
 use crate::stats::{Count, Counters, NUMWANTS, Tally};
+use crate::swarm::Swept;
 use crate::sys::process::{self, Ration};
-use crate::types::Seconds;
+use crate::types::{Family, Seconds};
 
 /// What clients are told and granted; the same on every worker.
 #[derive(Clone, Debug)]
@@ -55,6 +57,8 @@ pub struct Terms {
     pub full_scrape_interval: Seconds,
     /// How long a worker may not move; 0 for any time.
     pub hang_secs_max: Seconds,
+    /// What there is of memory.
+    pub budget: Budget,
     /// How long a connection may wait for its next request.
     pub idle_secs_max: Seconds,
     /// How long a request may take to arrive, and its answer to leave.
@@ -74,7 +78,7 @@ pub struct Promise {
 const WATCH_SECS: Seconds = 60;
 
 /// What the operator can do something about.
-const WATCHED: [(Count, &str); 5] = [
+const WATCHED: [(Count, &str); 7] = [
     (
         Count::TcpRefused,
         "connections turned away: see http.connections_max",
@@ -89,6 +93,16 @@ const WATCHED: [(Count, &str); 5] = [
         "requests turned away of sources that ask too often: see limit.*",
     ),
     (Count::Bans, "bans of sources: see limit.strikes"),
+    (
+        Count::Evicted,
+        "new torrents of one peer made room for others: see tracker.memory_limit, max_torrents \
+         and max_peers",
+    ),
+    (
+        Count::Unstored,
+        "announces found no room and were not stored: see tracker.memory_limit, max_torrents and \
+         max_peers",
+    ),
 ];
 
 /// One worker's view of the rules, and its tally.
@@ -192,6 +206,18 @@ impl Desk {
         self.pace.keep_to(rules.paces);
     }
 
+    /// Counts what a shard had to do for want of room.
+    pub fn count_swept(&mut self, swept: &Swept) {
+        for (what, counts) in [
+            (Count::Evicted, swept.evicted),
+            (Count::Unstored, swept.unstored),
+        ] {
+            for (family, n) in [Family::V4, Family::V6].into_iter().zip(counts) {
+                self.counters.add(family, what, n.into());
+            }
+        }
+    }
+
     /// Once a second: says once a minute what went wrong for want of room, and how often. Strangers
     /// can't fill the log with more.
     pub fn watch(&mut self) {
@@ -256,6 +282,7 @@ mod tests {
             descriptors: 1000,
             used: 10,
             workers: 1,
+            means: crate::net::memory::Means::new(None, 1),
             keep_secs_max: Seconds::MAX,
         };
         let rules = Rules::new(&config, grants, Occasion::Start).unwrap();

@@ -16,6 +16,7 @@ mod health;
 mod http;
 pub mod journal;
 mod livesync;
+mod memory;
 mod rates;
 mod reload;
 mod remember;
@@ -48,11 +49,12 @@ use crate::error::{Exit, Fatal};
 use crate::router::{self, LETTERS_MAX, Letter, Mail, Owners, Wake};
 use crate::swarm::{self, Limits, Shard};
 use crate::sys::signal::{Signal, Signals};
-use crate::sys::{clock, memory, process};
+use crate::sys::{clock, memory as heap, process};
 use bind::{Bound, Sockets};
 use control::Shared;
 use desk::Desk;
 use livesync::Livesync;
+use memory::Means;
 use reload::{Clerk, Origin};
 use rounds::Round;
 use rules::{Grants, Occasion, Rules};
@@ -87,11 +89,13 @@ pub struct Office<'a> {
 /// When the start fails: an address in use, a user that doesn't exist, a list that can't be read.
 pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     log::set_max_level(reload::level(config));
-    memory::give_back_early();
+    heap::give_back_early();
     // Before any thread starts: threads inherit which signals are taken out of their hands.
     let signals = Signals::open().map_err(os("signals"))?;
     let descriptors = control::raise_limits(config).map_err(os("open files"))?;
     let workers = workers(config);
+    // Inside a root directory the system says less.
+    let means = Means::new(config.memory.limit, workers);
     let bound = listen(config, workers)?;
     let origin = Origin::new(args, config, process::is_root());
     control::drop_privileges(config)?;
@@ -101,6 +105,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         descriptors,
         used: descriptors_used(workers, sockets),
         workers,
+        means,
         keep_secs_max: swarm::life_secs_max(peer_secs),
     };
     let fifos = fifo::open(config)?;
@@ -202,7 +207,12 @@ impl Assembly {
     /// A shard for each worker.
     fn shards(&self, workers: usize, shared: &Shared) -> io::Result<Vec<Shard>> {
         let now = shared.clock.read();
-        let shards = (0..workers).map(|_| Ok(Shard::new(random_seed()?, self.limits, now)));
+        let room = shared.rules().terms.budget.room;
+        let shards = (0..workers).map(|me| {
+            let mut shard = Shard::new(random_seed()?, self.limits, now);
+            shard.set_room(shared.shares.claim(me, shard.held(), room));
+            Ok(shard)
+        });
         shards.collect()
     }
 
@@ -242,6 +252,7 @@ impl Assembly {
             (desk.worker, desk.started) = (me, shared.started);
             desk.follow(shared.pace());
             workers.push(Worker::new(
+                me,
                 poll,
                 sockets,
                 router,

@@ -156,5 +156,10 @@ fn sheet(shard: &Shard, desk: &Desk) -> Sheet {
         seeders: totals.seeders.into(),
         leechers: totals.leechers.into(),
         completed: totals.completed,
+        bytes: shard.held().bytes as u64,
+        bytes_max: match shard.room().bytes {
+            usize::MAX => 0,
+            bytes => bytes as u64,
+        },
     }
 }

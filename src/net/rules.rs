@@ -8,6 +8,7 @@ use crate::access::{BadLines, Gate, HashList, KeyList, Nets, Paces, Proxies, Tor
 use crate::config::{Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
+use crate::net::memory::{Budget, Means};
 use crate::net::strangers;
 use crate::sys::{clock, file};
 use crate::types::{Net, Seconds};
@@ -44,6 +45,8 @@ pub struct Grants {
     pub used: usize,
     /// How many workers share the connections.
     pub workers: usize,
+    /// What memory there is.
+    pub means: Means,
     /// How long the shards can remember a silent peer.
     pub keep_secs_max: Seconds,
 }
@@ -70,9 +73,11 @@ impl Rules {
         if config.livesync.is_some() && config.nodes.is_empty() {
             log::warn!("live sync: without livesync.cluster.node_ip no other tracker is believed");
         }
+        let gate = gate(config, occasion)?;
+        let budget = grants.means.budget(config, &gate)?;
         Ok(Rules {
-            gate: gate(config, occasion)?,
-            terms: terms(config, grants),
+            gate,
+            terms: terms(config, grants, budget),
             paces: strangers::paces(config),
             nodes: config.nodes.clone().into(),
         })
@@ -207,7 +212,7 @@ pub fn read_list<L: List>(
 }
 
 /// What clients are told, as configured.
-fn terms(config: &Config, grants: Grants) -> Terms {
+fn terms(config: &Config, grants: Grants, budget: Budget) -> Terms {
     Terms {
         interval: config.intervals.interval,
         intervals: config.intervals,
@@ -229,6 +234,7 @@ fn terms(config: &Config, grants: Grants) -> Terms {
         redirect_url: config.redirect_url.clone(),
         stats_path: config.stats_path.clone(),
         full_scrape_interval: config.full_scrape_interval,
+        budget,
         connections_max: connections(config, grants).div_ceil(grants.workers),
         hang_secs_max: config.hang_secs_max,
         idle_secs_max: config.idle_secs_max,

@@ -25,11 +25,6 @@ const ACCEPTS_A_TURN: usize = 64;
 /// Connections that go on in one turn, of those whose turn was over before their work was.
 const RESUMED_A_TURN: usize = 32;
 
-/// Bytes that the connections of one worker may hold together: unfinished requests, and answers
-/// that are not read. It is what thousands of slow clients need; whoever wants more then loses the
-/// connection.
-const HELD_BYTES_MAX: usize = 4 << 20;
-
 /// Where an answer by HTTP goes. The generation tells the tenants of a place apart, so that an
 /// answer that comes too late goes nowhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +43,10 @@ pub struct Tcp {
     first_token: usize,
     /// Whose turn was over before their work was.
     unfinished: VecDeque<Unfinished>,
-    /// What all connections hold.
+    /// What all connections hold: unfinished requests, and answers that are not read.
     held_bytes: usize,
+    /// What they may hold; whoever wants more then loses the connection.
+    held_bytes_max: usize,
     /// Connections that ask for rounds.
     quests: Vec<(Return, Quest)>,
     with: Workspace,
@@ -85,6 +82,7 @@ impl Tcp {
         listeners: Vec<std::net::TcpListener>,
         registry: Registry,
         first_token: usize,
+        held_bytes_max: usize,
     ) -> io::Result<Tcp> {
         let listeners = listeners
             .into_iter()
@@ -109,6 +107,7 @@ impl Tcp {
             first_token,
             unfinished: VecDeque::new(),
             held_bytes: 0,
+            held_bytes_max,
             quests: Vec::new(),
             with: workspace(),
         })
@@ -203,6 +202,7 @@ impl Tcp {
 
     /// Once a second: closes what has been waited for long enough, and tries paused listeners.
     pub fn tick(&mut self, desk: &mut Desk) {
+        self.held_bytes_max = desk.terms.budget.held_bytes_max;
         for place in 0..self.places.len() {
             let generation = self.places[place].generation;
             self.work(Return { place, generation }, |conn, _, with| {
@@ -352,7 +352,7 @@ impl Tcp {
         let after = conn.held_bytes();
         self.held_bytes = self.held_bytes + after - before;
         match next {
-            _ if after > before && self.held_bytes > HELD_BYTES_MAX => {
+            _ if after > before && self.held_bytes > self.held_bytes_max => {
                 return self.close(at.place);
             }
             Next::Close => return self.close(at.place),

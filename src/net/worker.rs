@@ -13,6 +13,7 @@ use mio::{Events, Poll, Token};
 use crate::net::bind::Sockets;
 use crate::net::desk::Desk;
 use crate::net::livesync::Livesync;
+use crate::net::memory::Budget;
 use crate::net::rates::Meter;
 use crate::net::rounds::{self, Quest, Round};
 use crate::net::tcp::{self, Tcp};
@@ -62,6 +63,8 @@ pub struct Worker {
     shared: Arc<Shared>,
     ticked: Seconds,
     meter: Meter,
+    /// Its number, from 0.
+    me: usize,
     /// The version of the rules in force here.
     rules: usize,
     /// How many panics of any worker have been heeded.
@@ -86,6 +89,7 @@ struct Desks {
 impl Worker {
     /// Puts a worker together and registers its sockets.
     pub fn new(
+        me: usize,
         poll: Poll,
         sockets: Sockets,
         mut router: Router,
@@ -93,11 +97,16 @@ impl Worker {
         mut livesync: Option<Livesync>,
         shared: Arc<Shared>,
     ) -> io::Result<Worker> {
+        let Budget {
+            room,
+            held_bytes_max,
+        } = desk.terms.budget;
+        router.set_room(shared.shares.claim(me, router.held(), room));
         let mut udp = Udp::new(sockets.udp)?;
         udp.register(poll.registry(), FIRST_SOCKET)?;
         let first_listener = FIRST_SOCKET + udp.len();
         let registry = poll.registry().try_clone()?;
-        let tcp = Tcp::new(sockets.tcp, registry, first_listener)?;
+        let tcp = Tcp::new(sockets.tcp, registry, first_listener, held_bytes_max)?;
         if let Some(livesync) = &mut livesync {
             livesync.register(poll.registry(), LIVESYNC)?;
             router.keep_news();
@@ -121,6 +130,7 @@ impl Worker {
             shared,
             ticked: 0,
             meter,
+            me,
             rules: 0,
             panics: 0,
             sweeping: false,
@@ -228,9 +238,12 @@ impl Worker {
             lanes.tcp.hand_in(&mut lanes.desk.traffic);
             self.meter.tick(&self.shared.rates, &mut lanes.desk);
             self.sweeping = true;
+            let room = lanes.desk.terms.budget.room;
+            router.set_room(self.shared.shares.claim(self.me, router.held(), room));
         }
         if self.sweeping {
             let swept = router.sweep(now);
+            lanes.desk.count_swept(&swept);
             self.sweeping = swept.more;
             hurry |= swept.more;
             self.litter = self.litter.saturating_add(swept.peers + swept.torrents);

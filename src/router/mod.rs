@@ -19,7 +19,7 @@ pub use mail::{Mail, Wake};
 pub use owner::Owners;
 pub use page::Page;
 
-use crate::swarm::{Shard, Swept};
+use crate::swarm::{Room, Shard, Swept};
 use crate::types::{Announce, Counts, InfoHash, Peers, Reply, Scraped, Seconds};
 use gather::{Gather, Slot};
 
@@ -308,6 +308,16 @@ impl<T: Copy, R> Router<T, R> {
     /// news to nobody else.
     pub fn learn(&mut self, now: Seconds, announce: &Announce) {
         self.shard.announce(now, announce, &mut self.found);
+    }
+
+    /// Sets how much the shard may hold: see [`Shard::set_room`].
+    pub fn set_room(&mut self, room: Room) {
+        self.shard.set_room(room);
+    }
+
+    /// How much it holds.
+    pub fn held(&self) -> Room {
+        self.shard.held()
     }
 
     /// Lets expired peers go, in bounded steps: see [`Shard::sweep`].

@@ -102,10 +102,14 @@ pub enum Count {
     SyncSent,
     /// Those it did not take.
     SyncUnsent,
+    /// New torrents of one peer that had to make room: memory or their number is limited.
+    Evicted,
+    /// Announces that were answered and not stored for want of room.
+    Unstored,
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 40] = [
+pub const COUNTS: [(Count, &str); 42] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -146,6 +150,8 @@ pub const COUNTS: [(Count, &str); 40] = [
     (Count::SyncMalformed, "sync malformed"),
     (Count::SyncSent, "sync sent"),
     (Count::SyncUnsent, "sync unsent"),
+    (Count::Evicted, "torrents evicted"),
+    (Count::Unstored, "announces not stored"),
 ];
 
 /// The counters of one worker, or the sum of several.
@@ -251,6 +257,10 @@ pub struct Sheet {
     pub leechers: u64,
     /// Downloads completed since the start.
     pub completed: u64,
+    /// Bytes that torrents and peers take.
+    pub bytes: u64,
+    /// Bytes they may take at present; 0 if there is no limit.
+    pub bytes_max: u64,
 }
 
 impl Sheet {
@@ -266,6 +276,8 @@ impl Sheet {
             sum.seeders += sheet.seeders;
             sum.leechers += sheet.leechers;
             sum.completed = sum.completed.wrapping_add(sheet.completed);
+            sum.bytes += sheet.bytes;
+            sum.bytes_max += sheet.bytes_max;
         }
         sum
     }
@@ -288,12 +300,16 @@ mod tests {
             torrents: 1,
             seeders: 2,
             leechers: 3,
+            bytes: 100,
+            bytes_max: 200,
             ..Sheet::default()
         };
         a.counters.count(Family::V4, Count::UdpConnect);
         let mut b = Sheet {
             torrents: 10,
             completed: 5,
+            bytes: 1,
+            bytes_max: 2,
             ..Sheet::default()
         };
         b.counters.add(Family::V6, Count::UdpConnect, 2);
@@ -305,6 +321,7 @@ mod tests {
             (sum.torrents, sum.seeders, sum.leechers, sum.completed),
             (11, 2, 3, 5)
         );
+        assert_eq!((sum.bytes, sum.bytes_max), (101, 202));
         assert_eq!(sum.counters.of(Family::V4, Count::UdpConnect), 1);
         assert_eq!(sum.counters.total(Count::UdpConnect), 3);
         assert_eq!(sum.counters.total(Count::Busy), 0);

@@ -5,7 +5,8 @@ use crate::types::Family;
 use super::block::Lens;
 use super::clock::Moment;
 use super::hash::Keys;
-use super::peer::{PAUSED, Peer, Peer4, Peer6};
+use super::ledger::{Full, Ledger};
+use super::peer::{Lists, PAUSED, Peer, Peer4, Peer6, STAMP};
 use super::table::Table;
 
 /// A large swarm.
@@ -50,6 +51,15 @@ impl Crowd {
         }
     }
 
+    /// Lets the peers of a block in.
+    pub fn fill(&mut self, keys: &Keys, ledger: &mut Ledger, peers: Lists<'_>) -> Result<(), Full> {
+        let (v4, v6) = (&mut self.v4, &mut self.v6);
+        let mut first = peers.v4.iter();
+        first.try_for_each(|&peer| v4.insert(keys, ledger, peer))?;
+        let mut second = peers.v6.iter();
+        second.try_for_each(|&peer| v6.insert(keys, ledger, peer))
+    }
+
     /// How many peers there are.
     pub fn lens(&self) -> Lens {
         Lens {
@@ -63,11 +73,24 @@ impl Crowd {
         self.v4.is_small() && self.v6.is_small()
     }
 
+    /// Gives all its memory back.
+    pub fn clear(&mut self, ledger: &mut Ledger) {
+        self.v4.clear(ledger);
+        self.v6.clear(ledger);
+    }
+
+    /// The memory its tables take.
+    #[cfg(test)]
+    pub fn cost(&self) -> usize {
+        self.v4.cost() + self.v6.cost()
+    }
+
     /// Takes out, in steps, those who have been silent for too long, and shows them to `gone`.
     /// True when pass number `pass` is done with this crowd, false when the budget is used up.
     pub fn expire(
         &mut self,
         keys: &Keys,
+        ledger: &mut Ledger,
         pass: u32,
         moment: Moment,
         budget: &mut usize,
@@ -84,10 +107,26 @@ impl Crowd {
             let from = self.sweep.hash;
             let (v4, v6) = (&mut self.v4, &mut self.v6);
             let next = match self.sweep.table {
-                0 => expire(&mut v4.seeders, keys, from, moment, budget, &mut gone),
-                1 => v4.expire_leechers(keys, from, moment, budget, &mut gone),
-                2 => expire(&mut v6.seeders, keys, from, moment, budget, &mut gone),
-                _ => v6.expire_leechers(keys, from, moment, budget, &mut gone),
+                0 => expire(
+                    &mut v4.seeders,
+                    keys,
+                    ledger,
+                    from,
+                    moment,
+                    budget,
+                    &mut gone,
+                ),
+                1 => v4.expire_leechers(keys, ledger, from, moment, budget, &mut gone),
+                2 => expire(
+                    &mut v6.seeders,
+                    keys,
+                    ledger,
+                    from,
+                    moment,
+                    budget,
+                    &mut gone,
+                ),
+                _ => v6.expire_leechers(keys, ledger, from, moment, budget, &mut gone),
             };
             self.sweep.hash = next.unwrap_or(0);
             self.sweep.table += u8::from(next.is_none());
@@ -123,40 +162,68 @@ impl<P: Peer> Sets<P> {
         self.seeders.iter().chain(self.leechers.iter())
     }
 
-    /// Lets a peer in, or takes note of what it says now. Returns its state until now; `renew`
-    /// makes of this and the new state what is kept.
-    pub fn put(&mut self, keys: &Keys, peer: P, renew: impl FnOnce(u32) -> P) -> Option<u32> {
-        let before = self.replace(keys, peer, renew);
+    fn clear(&mut self, ledger: &mut Ledger) {
+        self.seeders.clear(ledger);
+        self.leechers.clear(ledger);
+    }
+
+    #[cfg(test)]
+    fn cost(&self) -> usize {
+        self.seeders.cost() + self.leechers.cost()
+    }
+
+    /// Lets a peer in, if there is `room` for one, or takes note of what it says now. Returns its
+    /// state until now; `renew` makes of this and the new state what is kept.
+    ///
+    /// # Errors
+    /// When there is no room. A peer that is in and can't change sides stays where it is, heard.
+    pub fn put(
+        &mut self,
+        keys: &Keys,
+        ledger: &mut Ledger,
+        peer: P,
+        room: Result<(), Full>,
+        renew: impl FnOnce(u32) -> P,
+    ) -> Result<Option<u32>, Full> {
+        let before = self.replace(keys, ledger, peer, room, renew)?;
         self.paused += is_paused(peer.state());
         self.paused -= before.map_or(0, is_paused);
-        before
+        Ok(before)
     }
 
     /// Lets in a peer who is not in.
-    pub fn insert(&mut self, keys: &Keys, peer: P) {
-        self.paused += is_paused(peer.state());
+    pub fn insert(&mut self, keys: &Keys, ledger: &mut Ledger, peer: P) -> Result<(), Full> {
         let table = if peer.is_seeder() {
             &mut self.seeders
         } else {
             &mut self.leechers
         };
-        table.insert(keys, peer.hash(keys), peer);
+        table.insert(keys, ledger, peer.hash(keys), peer)?;
+        self.paused += is_paused(peer.state());
+        Ok(())
     }
 
     /// Takes a peer out, and returns its state.
-    pub fn remove(&mut self, keys: &Keys, peer: &P) -> Option<u32> {
+    pub fn remove(&mut self, keys: &Keys, ledger: &mut Ledger, peer: &P) -> Option<u32> {
         let hash = peer.hash(keys);
         let before = [&mut self.seeders, &mut self.leechers]
             .into_iter()
             .find_map(|table| {
                 let place = table.find(hash, peer)?;
-                Some(table.remove(keys, place).state())
+                Some(table.remove(keys, ledger, place).state())
             });
         self.paused -= before.map_or(0, is_paused);
         before
     }
 
-    fn replace(&mut self, keys: &Keys, peer: P, renew: impl FnOnce(u32) -> P) -> Option<u32> {
+    fn replace(
+        &mut self,
+        keys: &Keys,
+        ledger: &mut Ledger,
+        peer: P,
+        room: Result<(), Full>,
+        renew: impl FnOnce(u32) -> P,
+    ) -> Result<Option<u32>, Full> {
         let hash = peer.hash(keys);
         let (own, other) = match peer.is_seeder() {
             true => (&mut self.seeders, &mut self.leechers),
@@ -166,18 +233,27 @@ impl<P: Peer> Sets<P> {
             let known = own.at_mut(place);
             let state = known.state();
             *known = renew(state);
-            return Some(state);
+            return Ok(Some(state));
         }
-        let known = other
-            .find(hash, &peer)
-            .map(|place| other.remove(keys, place).state());
-        own.insert(keys, hash, known.map_or(peer, renew));
-        known
+        let Some(place) = other.find(hash, &peer) else {
+            room?;
+            own.insert(keys, ledger, hash, peer)?;
+            return Ok(None);
+        };
+        let known = other.at_mut(place);
+        let state = known.state();
+        if let Err(full) = own.insert(keys, ledger, hash, renew(state)) {
+            known.set_state(state & !STAMP | peer.state() & STAMP);
+            return Err(full);
+        }
+        other.remove(keys, ledger, place);
+        Ok(Some(state))
     }
 
     fn expire_leechers(
         &mut self,
         keys: &Keys,
+        ledger: &mut Ledger,
         from: u32,
         moment: Moment,
         budget: &mut usize,
@@ -186,10 +262,18 @@ impl<P: Peer> Sets<P> {
         let Sets {
             leechers, paused, ..
         } = self;
-        expire(leechers, keys, from, moment, budget, |state, family| {
-            *paused -= is_paused(state);
-            gone(state, family);
-        })
+        expire(
+            leechers,
+            keys,
+            ledger,
+            from,
+            moment,
+            budget,
+            |state, family| {
+                *paused -= is_paused(state);
+                gone(state, family);
+            },
+        )
     }
 }
 
@@ -201,13 +285,14 @@ fn is_paused(state: u32) -> u32 {
 fn expire<P: Peer>(
     table: &mut Table<P>,
     keys: &Keys,
+    ledger: &mut Ledger,
     from: u32,
     moment: Moment,
     budget: &mut usize,
     mut gone: impl FnMut(u32, Family),
 ) -> Option<u32> {
     let stretch = table.stretch(from, SLOTS_PER_STEP)?;
-    let dropped = table.retain(keys, stretch, |peer| {
+    let dropped = table.retain(keys, ledger, stretch, |peer| {
         let stays = !moment.is_stale(peer.state());
         if !stays {
             gone(peer.state(), P::FAMILY);

@@ -3,10 +3,13 @@
 //! Every move leaves the table of torrents as it is but for the shapes, so that a [`Known`]
 //! torrent stays where it is.
 
+use std::mem;
+
 use crate::types::Seconds;
 
 use super::block::{self, Block, Lens};
 use super::crowd::Crowd;
+use super::ledger::Full;
 use super::peer::{Peer, Peer4};
 use super::pool::{Handle, Moved, Pool};
 use super::store::{Known, Store};
@@ -21,30 +24,42 @@ impl Store {
     }
 
     /// A home for the only peer.
-    pub(super) fn house_first<P: Peer>(&mut self, known: Known, peer: P) {
+    pub(super) fn house_first<P: Peer>(&mut self, known: Known, peer: P) -> Result<(), Full> {
         match peer.alone() {
-            Some(one) => self.set_shape(known, Shape::One(one)),
+            Some(one) => {
+                self.set_shape(known, Shape::One(one));
+                Ok(())
+            }
             None => self.house(known, P::ONE, |block| peer.insert(block)),
         }
     }
 
     /// A block for two, of whom one had been alone.
-    pub(super) fn house_two<P: Peer>(&mut self, known: Known, one: Peer4, peer: P) {
+    pub(super) fn house_two<P: Peer>(
+        &mut self,
+        known: Known,
+        one: Peer4,
+        peer: P,
+    ) -> Result<(), Full> {
         self.house(known, Peer4::ONE.and_one::<P>(), |block| {
             one.insert(block);
             peer.insert(block);
-        });
+        })?;
+        self.torrents.at_mut(known.place).establish();
+        Ok(())
     }
 
-    /// Puts a peer into a block, or into what the block must become to take it.
+    /// Puts a peer into a block, or into what the block must become to take it, if there is room
+    /// for one.
     pub(super) fn put_in_block<P: Peer>(
         &mut self,
         known: Known,
         handle: Handle,
         lens: Lens,
         peer: P,
+        room: Result<(), Full>,
         renew: impl FnOnce(u32) -> P,
-    ) -> Option<u32> {
+    ) -> Result<Option<u32>, Full> {
         let mut block = Block {
             words: self.pool.words_mut(handle),
             lens,
@@ -53,14 +68,15 @@ impl Store {
         if let Some(number) = block::find(list, &peer) {
             let before = list[number].state();
             block::replace(list, number, renew(before));
-            return Some(before);
+            return Ok(Some(before));
         }
+        room?;
         let grown = lens.and_one::<P>();
         if grown.words() <= Pool::room(handle.class()) && grown.class().is_some() {
             peer.insert(&mut block);
             self.set_shape(known, Shape::Block(handle, grown));
         } else if let Some(class) = grown.class() {
-            let (handle, moved) = self.pool.resize(handle, class);
+            let (handle, moved) = self.pool.resize(&mut self.ledger, handle, class)?;
             peer.insert(&mut Block {
                 words: self.pool.words_mut(handle),
                 lens,
@@ -68,23 +84,48 @@ impl Store {
             self.set_shape(known, Shape::Block(handle, grown));
             self.follow_block(moved);
         } else {
-            let mut crowd = Box::new(Crowd::new(known.hash));
-            let lists = block::lists(self.pool.words(handle), lens);
-            lists
-                .v4
-                .iter()
-                .for_each(|&peer| crowd.v4.insert(&self.keys, peer));
-            lists
-                .v6
-                .iter()
-                .for_each(|&peer| crowd.v6.insert(&self.keys, peer));
-            P::sets_mut(&mut crowd).insert(&self.keys, peer);
-            self.set_shape(known, Shape::Crowd(self.crowds.len() as u32));
-            self.crowds.push(crowd);
-            let moved = self.pool.free(handle);
-            self.follow_block(moved);
+            self.found_crowd(known, handle, lens, peer)?;
         }
-        None
+        if grown.peers() == 2 {
+            self.torrents.at_mut(known.place).establish();
+        }
+        Ok(None)
+    }
+
+    /// Makes a crowd of a block and one peer more.
+    fn found_crowd<P: Peer>(
+        &mut self,
+        known: Known,
+        handle: Handle,
+        lens: Lens,
+        peer: P,
+    ) -> Result<(), Full> {
+        self.ledger.reserve(&mut self.crowds)?;
+        // Boxed by way of a vector, which can fail.
+        let mut crowd = self.ledger.take(1, 0)?;
+        crowd.push(Crowd::new(known.hash));
+        let lists = block::lists(self.pool.words(handle), lens);
+        let filled = crowd[0]
+            .fill(&self.keys, &mut self.ledger, lists)
+            .and_then(|()| {
+                let sets = P::sets_mut(&mut crowd[0]);
+                sets.insert(&self.keys, &mut self.ledger, peer)
+            });
+        if filled.is_err() {
+            crowd[0].clear(&mut self.ledger);
+        }
+        match (filled, crowd.try_into()) {
+            (Ok(()), Ok(crowd)) => {
+                self.set_shape(known, Shape::Crowd(self.crowds.len() as u32));
+                self.crowds.push(crowd);
+                self.free_block(handle);
+                Ok(())
+            }
+            _ => {
+                self.ledger.give::<Crowd>(1);
+                Err(Full::Bytes)
+            }
+        }
     }
 
     /// Takes a peer out of its block.
@@ -115,73 +156,94 @@ impl Store {
             Shape::Block(handle, lens) => self.refit_block(known, handle, lens, keep),
             Shape::Crowd(number) => self.refit_crowd(known, number as usize, keep),
             Shape::One(_) => {}
-            Shape::Memory(_) => return self.torrents.at(known.place).completed > 0,
+            Shape::Memory(_) => return self.torrents.at(known.place).completed() > 0,
         }
         let torrent = self.torrents.at(known.place);
-        torrent.completed > 0 || !matches!(torrent.shape(), Shape::Memory(_))
+        torrent.completed() > 0 || !matches!(torrent.shape(), Shape::Memory(_))
     }
 
     fn refit_block(&mut self, known: Known, handle: Handle, lens: Lens, keep: Seconds) {
-        let moved = match (lens.v4, lens.v6) {
+        match (lens.v4, lens.v6) {
             (0, 0) => {
                 self.set_shape(known, Shape::Memory(keep));
-                self.pool.free(handle)
+                self.free_block(handle);
             }
             (1, 0) => {
                 let one = block::lists(self.pool.words(handle), lens).v4[0];
                 self.set_shape(known, Shape::One(one));
-                self.pool.free(handle)
+                self.free_block(handle);
             }
-            // Two classes down at least, so that one peer who comes and goes moves nobody.
-            _ => match lens.class().filter(|class| class + 2 <= handle.class()) {
-                Some(class) => {
-                    let (handle, moved) = self.pool.resize(handle, class);
+            // Two classes down at least, so that one peer who comes and goes moves nobody. Where
+            // there is no memory for it, the block stays.
+            _ => {
+                let class = lens.class().filter(|class| class + 2 <= handle.class());
+                let resize = |class| self.pool.resize(&mut self.ledger, handle, class).ok();
+                if let Some((handle, moved)) = class.and_then(resize) {
                     self.set_shape(known, Shape::Block(handle, lens));
-                    moved
+                    self.follow_block(moved);
                 }
-                None => None,
-            },
-        };
+            }
+        }
+    }
+
+    /// Gives a block back whose owner has another home.
+    pub(super) fn free_block(&mut self, handle: Handle) {
+        let moved = self.pool.free(&mut self.ledger, handle);
         self.follow_block(moved);
     }
 
     fn refit_crowd(&mut self, known: Known, number: usize, keep: Seconds) {
-        let lens = self.crowds[number].lens();
+        let lens = self.crowds[number][0].lens();
         let is_few = lens.words() < CROWD_WORDS_MIN && lens.class().is_some();
         // Tables that many have just left at once are for the sweep to shrink first.
-        if !is_few || !self.crowds[number].is_small() {
+        if !is_few || !self.crowds[number][0].is_small() {
             return;
         }
-        let crowd = self.crowds.swap_remove(number);
+        let owner = known.hash;
+        let Ok(handle) = (self.pool).alloc(&mut self.ledger, lens.class().unwrap_or(0), owner)
+        else {
+            return;
+        };
+        let mut crowd = self.crowds.swap_remove(number);
         if let Some(moved) = self.crowds.get(number) {
             let was = Shape::Crowd(self.crowds.len() as u32);
-            if let Some(place) = self.torrents.find_by(moved.owner, |t| t.shape() == was) {
+            if let Some(place) = self.torrents.find_by(moved[0].owner, |t| t.shape() == was) {
                 self.torrents
                     .at_mut(place)
                     .set_shape(Shape::Crowd(number as u32));
             }
         }
-        self.house(known, lens, |block| {
-            crowd.v4.iter().for_each(|peer| peer.insert(block));
-            crowd.v6.iter().for_each(|peer| peer.insert(block));
-        });
-        if let Shape::Block(handle, lens) = self.torrents.at(known.place).shape() {
-            self.refit_block(known, handle, lens, keep);
-        }
+        let mut block = Block {
+            words: self.pool.words_mut(handle),
+            lens: Lens::default(),
+        };
+        crowd[0].v4.iter().for_each(|peer| peer.insert(&mut block));
+        crowd[0].v6.iter().for_each(|peer| peer.insert(&mut block));
+        self.set_shape(known, Shape::Block(handle, lens));
+        crowd[0].clear(&mut self.ledger);
+        self.ledger.give::<Crowd>(1);
         if self.crowds.is_empty() {
-            self.crowds = Vec::new();
+            let capacity = mem::take(&mut self.crowds).capacity();
+            self.ledger.give::<Box<[Crowd; 1]>>(capacity);
         }
+        self.refit_block(known, handle, lens, keep);
     }
 
     /// A new block for so many peers, whom `fill` puts in.
-    fn house(&mut self, known: Known, lens: Lens, fill: impl FnOnce(&mut Block<'_>)) {
+    fn house(
+        &mut self,
+        known: Known,
+        lens: Lens,
+        fill: impl FnOnce(&mut Block<'_>),
+    ) -> Result<(), Full> {
         let class = lens.class().unwrap_or(0);
-        let handle = self.pool.alloc(class, known.hash);
+        let handle = self.pool.alloc(&mut self.ledger, class, known.hash)?;
         fill(&mut Block {
             words: self.pool.words_mut(handle),
             lens: Lens::default(),
         });
         self.set_shape(known, Shape::Block(handle, lens));
+        Ok(())
     }
 
     /// Tells a torrent that its block has another name.

@@ -13,6 +13,7 @@ use crate::types::{InfoHash, PeerAddr, PeerId, Peers};
 
 use super::clock::Moment;
 use super::hash::Keys;
+use super::ledger::Ledger;
 use super::peer::STAMP;
 use super::sweep::END;
 use super::table::{Slot, Table};
@@ -56,6 +57,12 @@ impl Ids {
         self.table.len() == 0
     }
 
+    /// The memory they take.
+    #[cfg(test)]
+    pub fn cost(&self) -> usize {
+        self.table.cost()
+    }
+
     /// How many there are, those included that wait for the sweep.
     #[cfg(test)]
     pub fn len(&self) -> u32 {
@@ -64,7 +71,14 @@ impl Ids {
 
     /// Notes the id of a peer that is kept until the tick of `state`, or with `None` that it has
     /// none.
-    pub fn note(&mut self, info_hash: &InfoHash, peer: PeerAddr, id: Option<PeerId>, state: u32) {
+    pub fn note(
+        &mut self,
+        ledger: &mut Ledger,
+        info_hash: &InfoHash,
+        peer: PeerAddr,
+        id: Option<PeerId>,
+        state: u32,
+    ) {
         let mut named = self.named(info_hash, peer);
         let known = self.table.find(named.print[0], &named);
         match (known, id) {
@@ -74,12 +88,15 @@ impl Ids {
                 match known {
                     Some(place) => *self.table.at_mut(place) = named,
                     None => {
-                        self.table.insert(&self.keys[0], named.print[0], named);
+                        let max = ledger.hold_back();
+                        // Where there is no room, peers come first.
+                        let _ = (self.table).insert(&self.keys[0], ledger, named.print[0], named);
+                        ledger.set_max(max);
                     }
                 }
             }
             (Some(place), None) => {
-                self.table.remove(&self.keys[0], place);
+                self.table.remove(&self.keys[0], ledger, place);
             }
             (None, None) => {}
         }
@@ -98,14 +115,20 @@ impl Ids {
 
     /// Lets the ids of peers go that have been silent for too long, up to those of the hash `to`
     /// or until the budget is used up. True when it got there.
-    pub fn sweep(&mut self, to: u64, moment: Moment, budget: &mut usize) -> bool {
+    pub fn sweep(
+        &mut self,
+        ledger: &mut Ledger,
+        to: u64,
+        moment: Moment,
+        budget: &mut usize,
+    ) -> bool {
         while *budget > 0 && self.at < to {
             let Some(stretch) = self.table.stretch(self.at as u32, SLOTS_PER_STEP) else {
                 self.at = END;
                 break;
             };
             let stays = |named: &Named| !moment.is_stale(named.state);
-            let dropped = self.table.retain(&self.keys[0], stretch, stays);
+            let dropped = (self.table).retain(&self.keys[0], ledger, stretch, stays);
             *budget = budget.saturating_sub(COST * (SLOTS_PER_STEP + dropped));
             self.at = stretch.next.map_or(END, u64::from);
         }

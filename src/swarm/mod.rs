@@ -5,6 +5,8 @@
 //! - every call is bounded: no request waits for a table to be rebuilt or a swarm to be aged,
 //!   whatever their sizes, and [`Shard::sweep`] and [`Shard::walk`] do a little at a time;
 //! - memory follows the peers, up and down, and is little more than the information itself;
+//! - it never holds more than its [`Room`]: what finds no room, or no memory, is answered and not
+//!   stored;
 //! - strangers can't aim: where keys lie depends on the seed.
 //!
 //! It may not do IO, look at a clock, log, or know of other shards. Of requests it counts only what
@@ -17,9 +19,11 @@
 //!                ├─ crowd      many peers in four tables    ─ table  ─ segment
 //!                ├─ sample     which peers an answer lists
 //!                ├─ sweep      expiry
-//!                └─ walk       everything, a little at a time
+//!                ├─ walk       everything, a little at a time
+//!                └─ pressure   at the limit: who makes room for whom
 //!   ids    what peers call themselves, if that is wanted
 //!   peer   8 or 20 bytes       clock   ages in 13 bits       hash, dice   from the seed
+//!   ledger   what memory comes to, and how much there may be
 //! ```
 
 mod block;
@@ -29,10 +33,14 @@ mod dice;
 mod hash;
 mod homes;
 mod ids;
+mod ledger;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod model;
 mod peer;
 mod pool;
+mod pressure;
 mod sample;
 mod segment;
 mod store;
@@ -43,6 +51,7 @@ mod tests;
 mod torrent;
 mod walk;
 
+use std::mem;
 use std::ops::RangeInclusive;
 
 use crate::types::{Announce, Counts, Event, InfoHash, PeerAddr, Peers, Seconds};
@@ -52,10 +61,12 @@ use clock::{Clock, Moment};
 use dice::Dice;
 use hash::Keys;
 use ids::Ids;
+use ledger::Full;
 use peer::{COMPLETED, PAUSED, Peer, SEEDER, pack4, pack6};
+use pressure::Evicted;
 use sample::Question;
-use store::Store;
 pub use store::Totals;
+use store::{Known, Store};
 use sweep::{Broom, END};
 pub use walk::{Cursor, PeersCursor, Seen};
 
@@ -63,6 +74,9 @@ pub use walk::{Cursor, PeersCursor, Seen};
 const PASSES_PER_LIFE: Seconds = 4;
 /// The work of one call of [`Shard::sweep`], in slots of 8 bytes to look at: some 0.2 ms.
 const SWEEP_BUDGET: usize = 50_000;
+
+/// A peer that comes again after this part of its life, not in the same breath, has come to stay.
+const RENEWAL_PART: Seconds = 16;
 
 /// How many minutes [`Shard::renewals`] tells apart: a peer's life, as opentracker knows it.
 pub const RENEWAL_MINUTES: usize = 45;
@@ -94,6 +108,26 @@ impl Limits {
     }
 }
 
+/// How much a shard holds, or may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of memory.
+    pub bytes: usize,
+    /// Torrents.
+    pub torrents: u32,
+    /// Peers, of both families.
+    pub peers: u32,
+}
+
+impl Room {
+    /// No limit.
+    pub const UNLIMITED: Room = Room {
+        bytes: usize::MAX,
+        torrents: u32::MAX,
+        peers: u32::MAX,
+    };
+}
+
 /// One worker's part of all torrents.
 pub struct Shard {
     limits: Limits,
@@ -106,6 +140,9 @@ pub struct Shard {
     peer_secs: Seconds,
     renewals: [u64; RENEWAL_MINUTES],
     news: bool,
+    /// Since the last sweep.
+    evicted: Evicted,
+    unstored: [u32; 2],
 }
 
 /// How far the sweep has got.
@@ -125,6 +162,11 @@ pub struct Swept {
     pub peers: u32,
     /// Torrents that went with them, or were remembered for long enough.
     pub torrents: u32,
+    /// Torrents of one peer that had to make room since the last sweep, by the peer's family.
+    pub evicted: [u32; 2],
+    /// Announces since the last sweep that were answered, but for want of room not stored, by
+    /// family.
+    pub unstored: [u32; 2],
     /// Whether there is more to do now: call again soon.
     pub more: bool,
 }
@@ -147,12 +189,16 @@ impl Shard {
             peer_secs: limits.peer_secs,
             renewals: [0; RENEWAL_MINUTES],
             news: false,
+            evicted: Evicted::default(),
+            unstored: [0; 2],
         }
     }
 
     /// An empty shard like this one.
     pub fn anew(&self, seed: [u64; 2], now: Seconds) -> Shard {
-        Shard::new(seed, self.limits, now)
+        let mut shard = Shard::new(seed, self.limits, now);
+        shard.set_room(self.room());
+        shard
     }
 
     /// Applies an announce, and fills `found` with the sample of peers it asks for: never the
@@ -162,6 +208,9 @@ impl Shard {
     ///
     /// The id that an announce has for its peer is kept until the peer announces without or is
     /// gone, and told to who wants ids.
+    ///
+    /// Where there is no [`Room`] for the peer, new torrents of one peer make some. If that is not
+    /// enough, the announce is answered all the same but not stored.
     ///
     /// Returns the counts of both families after the announce, without the paused. A completion is
     /// counted once per peer, as opentracker does: when it says so and has nothing left, and until
@@ -180,7 +229,13 @@ impl Shard {
             let id = announce
                 .peer_id
                 .filter(|_| announce.event != Event::Stopped);
-            self.ids.note(&announce.info_hash, announce.peer, id, state);
+            self.ids.note(
+                &mut self.store.ledger,
+                &announce.info_hash,
+                announce.peer,
+                id,
+                state,
+            );
             if announce.want.ids {
                 self.ids.tell(&announce.info_hash, found);
             }
@@ -218,8 +273,8 @@ impl Shard {
             budget: SWEEP_BUDGET,
         };
         self.sweep.at = self.store.sweep(at, due, &mut broom);
-        let ids_swept = self.ids.sweep(due, moment, &mut broom.budget);
-        let more = self.sweep.at < due || !ids_swept;
+        let ids_swept = (self.ids).sweep(&mut self.store.ledger, due, moment, &mut broom.budget);
+        let mut more = self.sweep.at < due || !ids_swept;
         if due == END && !more {
             self.sweep = Pass {
                 number: number.wrapping_add(1),
@@ -231,9 +286,13 @@ impl Shard {
             self.ids.begin_pass();
         }
         let after = self.store.totals;
+        let (store, evicted) = (&mut self.store, &mut self.evicted);
+        more |= store.relieve(moment, &mut self.dice, evicted);
         Swept {
-            peers: before.v4 + before.v6 - after.v4 - after.v6,
+            peers: before.peers() - after.peers(),
             torrents: before.torrents - after.torrents,
+            evicted: mem::take(&mut self.evicted.0),
+            unstored: mem::take(&mut self.unstored),
             more,
         }
     }
@@ -276,6 +335,32 @@ impl Shard {
         }
     }
 
+    /// Sets how much there may be. What exceeds it goes with the next sweeps, as far as it gives
+    /// way to others.
+    pub fn set_room(&mut self, room: Room) {
+        self.store.ledger.set_max(room.bytes);
+        self.store.torrents_max = room.torrents;
+        self.store.peers_max = room.peers;
+    }
+
+    /// How much there may be.
+    pub fn room(&self) -> Room {
+        Room {
+            bytes: self.store.ledger.max(),
+            torrents: self.store.torrents_max,
+            peers: self.store.peers_max,
+        }
+    }
+
+    /// How much there is.
+    pub fn held(&self) -> Room {
+        Room {
+            bytes: self.store.ledger.held(),
+            torrents: self.store.totals.torrents,
+            peers: self.store.totals.peers(),
+        }
+    }
+
     /// What the shard holds.
     pub fn totals(&self) -> Totals {
         self.store.totals
@@ -313,13 +398,23 @@ impl Shard {
             self.news = peers(store) != before;
             return counts.unwrap_or_default();
         }
-        let (known, before) = match known {
-            Some(known) => (known, store.put(known, peer, moment)),
-            None => (store.open(&announce.info_hash, peer), None),
+        let (known, before) = match store.admit(&announce.info_hash, known, peer, moment) {
+            Ok(admitted) => admitted,
+            Err(full) => match self.press(moment, announce, peer, full) {
+                Ok(admitted) => admitted,
+                Err(known) => {
+                    self.news = false;
+                    return self.answer(moment, announce, (&peer, false), known, found);
+                }
+            },
         };
+        let store = &mut self.store;
         let before = before.filter(|&state| !moment.is_stale(state));
         if let Some(state) = before {
             let silent_secs = self.clock.silent_secs(state, announce.keep_secs);
+            if silent_secs > announce.keep_secs / RENEWAL_PART {
+                store.establish(known);
+            }
             let minutes = (silent_secs / 60) as usize;
             let count = &mut self.renewals[minutes.min(RENEWAL_MINUTES - 1)];
             *count = count.wrapping_add(1);
@@ -330,17 +425,72 @@ impl Shard {
             store.count_completed(known);
             self.news = true;
         }
+        self.answer(moment, announce, (&peer, true), Some(known), found)
+    }
+
+    /// What an announce is told by a peer who is stored or not.
+    fn answer<P: Peer>(
+        &mut self,
+        moment: Moment,
+        announce: &Announce,
+        (peer, stored): (&P, bool),
+        known: Option<Known>,
+        found: &mut Peers,
+    ) -> Counts {
+        let Some(known) = known else {
+            return Counts::default();
+        };
         if announce.want.numwant > 0 {
             let seeders = peer.state() & (SEEDER | PAUSED) == 0;
             let question = Question {
-                asker: &peer,
+                asker: peer,
+                stored,
                 seeders,
                 want: announce.want,
                 moment,
             };
-            store.draw(known, &question, &mut self.dice, found);
+            self.store.draw(known, &question, &mut self.dice, found);
         }
-        store.counts(store.torrent(known))
+        self.store.counts(self.store.torrent(known))
+    }
+
+    /// Makes room for a peer that found the store full, and lets it in. If that can't be, the
+    /// torrent, if there is one.
+    #[cold]
+    fn press<P: Peer>(
+        &mut self,
+        moment: Moment,
+        announce: &Announce,
+        peer: P,
+        mut full: Full,
+    ) -> Result<(Known, Option<u32>), Option<Known>> {
+        let Shard {
+            store,
+            dice,
+            evicted,
+            ..
+        } = self;
+        let mut known = store.find(&announce.info_hash);
+        let mut beside = known.is_none().then(|| store.hash(&announce.info_hash));
+        if let Some(known) = known {
+            // Lest it be itself that makes room.
+            store.establish(known);
+        }
+        // Once a new torrent has its place, memory may be missing for the block of its peer.
+        for _ in 0..2 {
+            if !store.make_way(full, beside.take(), moment, dice, evicted) {
+                break;
+            }
+            // What was known may have moved, or have made room itself.
+            known = store.find(&announce.info_hash);
+            match store.admit(&announce.info_hash, known, peer, moment) {
+                Ok(admitted) => return Ok(admitted),
+                Err(still) => full = still,
+            }
+        }
+        let unstored = &mut self.unstored[P::FAMILY as usize];
+        *unstored = unstored.saturating_add(1);
+        Err(known)
     }
 }
 

@@ -255,6 +255,10 @@ impl Model {
             peers.filter(|(addr, peer)| fit(addr, peer)).count() as u32
         };
         assert_eq!(self.shard.ids.len(), count(&|_, peer| peer.id.is_some()));
+        assert_eq!(
+            self.shard.held().bytes,
+            self.shard.store.cost() + self.shard.ids.cost()
+        );
         let totals = self.shard.totals();
         assert_eq!(totals.seeders, count(&|_, peer| peer.seeder));
         assert_eq!(totals.leechers, count(&|_, peer| !peer.seeder));

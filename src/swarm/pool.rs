@@ -9,9 +9,13 @@
 //!   block   │ owner │ words … │
 //! ```
 //!
+//! Memory counts from when it is used for the first time: the system does not give it before.
+//!
 //! There is an array of slabs for each size. When a block is freed, the last one of its class
 //! takes its place, so that all slabs but the last are full, and go back to the system one by one
 //! as swarms leave. The block's owner, known by the hash it gave, must be told: see [`Moved`].
+
+use super::ledger::{Full, Ledger, cost};
 
 /// Sizes of blocks.
 const CLASSES: usize = 96;
@@ -52,7 +56,12 @@ pub struct Moved {
 struct Class {
     slabs: Vec<Vec<u32>>,
     len: usize,
+    /// Blocks in the slabs that have ever been used.
+    touched: usize,
 }
+
+/// What a slab takes besides its blocks: the part of a page at its end.
+const SLAB_COST: usize = 2048;
 
 impl Pool {
     /// The smallest class with room for so many words; `None` if there is none so large.
@@ -68,8 +77,9 @@ impl Pool {
 
     /// A block of zeros, of this class; or of a larger one in the odd case that there are 32
     /// million of this. More than all classes can have fits into no machine.
-    pub fn alloc(&mut self, class: usize, owner: u32) -> Handle {
+    pub fn alloc(&mut self, ledger: &mut Ledger, class: usize, owner: u32) -> Result<Handle, Full> {
         if self.classes.is_empty() {
+            self.classes = ledger.take(CLASSES, 0)?;
             self.classes.resize_with(CLASSES, Class::default);
         }
         let has_numbers = |&class: &usize| self.classes[class].len >> NUMBER_BITS == 0;
@@ -81,19 +91,21 @@ impl Pool {
         let size = usize::from(SIZES[class]);
         let slab = blocks.len >> slab_shift(class);
         if slab == blocks.slabs.len() {
-            blocks
-                .slabs
-                .push(Vec::with_capacity(size << slab_shift(class)));
+            blocks.extend(ledger, size << slab_shift(class))?;
+        }
+        if blocks.len == blocks.touched {
+            ledger.charge(size * size_of::<u32>())?;
+            blocks.touched += 1;
         }
         let words = &mut blocks.slabs[slab];
         words.push(owner);
         words.resize(words.len() + size - 1, 0);
         blocks.len += 1;
-        Handle((class as u32) << NUMBER_BITS | number)
+        Ok(Handle((class as u32) << NUMBER_BITS | number))
     }
 
     /// Frees a block.
-    pub fn free(&mut self, block: Handle) -> Option<Moved> {
+    pub fn free(&mut self, ledger: &mut Ledger, block: Handle) -> Option<Moved> {
         let class = block.class();
         let size = usize::from(SIZES[class]);
         let blocks = &mut self.classes[class];
@@ -114,19 +126,33 @@ impl Pool {
         });
         blocks.slabs[last_slab].truncate(last_at);
         blocks.len -= 1;
-        blocks.shrink(slab_shift(class));
+        blocks.shrink(ledger, slab_shift(class), size);
         moved
     }
 
     /// Moves a block to one of another class, with as many of its words as there is room for.
-    pub fn resize(&mut self, block: Handle, class: usize) -> (Handle, Option<Moved>) {
+    pub fn resize(
+        &mut self,
+        ledger: &mut Ledger,
+        block: Handle,
+        class: usize,
+    ) -> Result<(Handle, Option<Moved>), Full> {
         let (slab, at) = block.spot();
-        let new = self.alloc(class, self.classes[block.class()].slabs[slab][at]);
+        let owner = self.classes[block.class()].slabs[slab][at];
+        let new = self.alloc(ledger, class, owner)?;
         let old = std::mem::take(&mut self.classes[block.class()].slabs[slab]);
         let words = Pool::room(class).min(Pool::room(block.class()));
         self.words_mut(new)[..words].copy_from_slice(&old[at + 1..at + 1 + words]);
         self.classes[block.class()].slabs[slab] = old;
-        (new, self.free(block))
+        Ok((new, self.free(ledger, block)))
+    }
+
+    /// The memory it takes.
+    #[cfg(test)]
+    pub fn cost(&self) -> usize {
+        let classes = self.classes.iter().zip(SIZES);
+        let blocks: usize = classes.map(|(blocks, size)| blocks.cost(size.into())).sum();
+        blocks + cost::<Class>(self.classes.capacity())
     }
 
     /// The words of a block.
@@ -143,8 +169,21 @@ impl Pool {
 }
 
 impl Class {
+    /// A slab more.
+    fn extend(&mut self, ledger: &mut Ledger, words: usize) -> Result<(), Full> {
+        ledger.reserve(&mut self.slabs)?;
+        ledger.charge(SLAB_COST)?;
+        let mut slab = Vec::new();
+        if slab.try_reserve_exact(words).is_err() {
+            ledger.credit(SLAB_COST);
+            return Err(Full::Bytes);
+        }
+        self.slabs.push(slab);
+        Ok(())
+    }
+
     /// Gives empty slabs back, but for one while the last is more than half full.
-    fn shrink(&mut self, shift: u32) {
+    fn shrink(&mut self, ledger: &mut Ledger, shift: u32, size: usize) {
         let full = 1 << shift;
         let half_more = if self.len == 0 {
             0
@@ -152,10 +191,22 @@ impl Class {
             self.len + full / 2
         };
         let kept = self.len.max(half_more - half_more % full).div_ceil(full);
-        self.slabs.truncate(kept);
-        if kept == 0 {
-            self.slabs = Vec::new();
+        if kept < self.slabs.len() {
+            let before = self.cost(size);
+            self.slabs.truncate(kept);
+            self.touched = self.touched.min(kept << shift);
+            if kept == 0 {
+                self.slabs = Vec::new();
+            }
+            ledger.credit(before - self.cost(size));
         }
+    }
+
+    /// The memory that the blocks of so many words take.
+    fn cost(&self, size: usize) -> usize {
+        cost::<Vec<u32>>(self.slabs.capacity())
+            + self.slabs.len() * SLAB_COST
+            + self.touched * size * size_of::<u32>()
     }
 }
 
@@ -199,6 +250,7 @@ const fn sizes() -> [u16; CLASSES] {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use std::collections::HashMap;
 
@@ -218,15 +270,23 @@ mod tests {
     }
 
     /// All blocks, each filled with its owner's number.
-    #[derive(Default)]
     struct Owners {
         pool: Pool,
+        ledger: Ledger,
         blocks: HashMap<u32, Handle>,
     }
 
     impl Owners {
+        fn new() -> Owners {
+            Owners {
+                pool: Pool::default(),
+                ledger: Ledger::new(),
+                blocks: HashMap::new(),
+            }
+        }
+
         fn alloc(&mut self, owner: u32, class: usize) {
-            let block = self.pool.alloc(class, owner);
+            let block = self.pool.alloc(&mut self.ledger, class, owner).unwrap();
             self.pool.words_mut(block).fill(owner);
             self.blocks.insert(owner, block);
         }
@@ -254,6 +314,8 @@ mod tests {
                 .values()
                 .map(|block| Pool::room(block.class()) + 1);
             assert_eq!(words, owned.sum::<usize>());
+            assert_eq!(self.ledger.held(), self.pool.cost());
+            assert!(self.ledger.held() >= words * 4);
         }
     }
 
@@ -264,7 +326,7 @@ mod tests {
         fn blocks_keep_their_words(
             steps in prop::collection::vec((0..3, 0..90_u32, 0..CLASSES), 1..400),
         ) {
-            let mut owners = Owners::default();
+            let mut owners = Owners::new();
             for (step, owner, class) in steps {
                 // Few classes are used much, so that slabs fill.
                 let class = if owner % 3 == 0 { class } else { CLASSES - 1 - class % 3 };
@@ -272,11 +334,12 @@ mod tests {
                     (0 | 1, None) => owners.alloc(owner, class),
                     (0, Some(block)) => {
                         owners.blocks.remove(&owner);
-                        let moved = owners.pool.free(block);
+                        let moved = owners.pool.free(&mut owners.ledger, block);
                         owners.tell(moved);
                     }
                     (_, Some(block)) if block.class() != class => {
-                        let (new, moved) = owners.pool.resize(block, class);
+                        let Owners { pool, ledger, .. } = &mut owners;
+                        let (new, moved) = pool.resize(ledger, block, class).unwrap();
                         owners.pool.words_mut(new).fill(owner);
                         owners.blocks.insert(owner, new);
                         owners.tell(moved);
@@ -287,7 +350,7 @@ mod tests {
             owners.check();
             for owner in 0..90 {
                 if let Some(block) = owners.blocks.remove(&owner) {
-                    let moved = owners.pool.free(block);
+                    let moved = owners.pool.free(&mut owners.ledger, block);
                     owners.tell(moved);
                 }
             }

@@ -50,8 +50,10 @@ pub struct Groups<'a, R: ?Sized> {
 
 /// Who asks, and for what.
 pub struct Question<'a, P> {
-    /// The peer itself, which has been let in already.
+    /// The peer itself.
     pub asker: &'a P,
+    /// Whether it has been let in.
+    pub stored: bool,
     /// Whether seeders are of use to it.
     pub seeders: bool,
     pub want: Want,
@@ -84,7 +86,7 @@ pub fn draw<P, R, O>(
     let leechers = own
         .leechers
         .len()
-        .saturating_sub(usize::from(!asker.is_seeder()));
+        .saturating_sub(usize::from(question.stored && !asker.is_seeder()));
     let near = lens(own.seeders.len(), leechers);
     let far = lens(other.seeders.len(), other.leechers.len());
     let far_len = if want.both { far[0] + far[1] } else { 0 };

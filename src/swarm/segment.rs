@@ -13,6 +13,7 @@
 //! moves later slots back and leaves no marks.
 
 use super::hash::Keys;
+use super::ledger::{Full, Ledger, cost, filled};
 use super::table::Slot;
 
 /// Some slots, at least one of which is free.
@@ -29,15 +30,38 @@ impl<S: Slot> Segment<S> {
     /// The most slots of a segment that may be split instead.
     pub const SLOTS_MAX: usize = (144 << 10) / size_of::<S>();
 
-    /// A segment with room for `len` slots and some more.
-    pub fn with_room(len: usize, prefix: u32, depth: u32) -> Segment<S> {
-        let slots = vec![S::EMPTY; room(len, prefix, size_of::<S>(), S::ROOMY)];
-        Segment {
+    /// A segment with room for `len` slots and some more, in the place of one or two that took
+    /// `instead_of` bytes and are about to be given back.
+    pub fn with_room(
+        ledger: &mut Ledger,
+        len: usize,
+        (prefix, depth): (u32, u32),
+        instead_of: usize,
+    ) -> Result<Segment<S>, Full> {
+        let capacity = room(len, prefix, size_of::<S>(), S::ROOMY);
+        let mut slots = ledger.take(capacity, instead_of)?;
+        slots.resize(capacity, S::EMPTY);
+        Ok(Segment {
             slots: slots.into_boxed_slice(),
             len: 0,
             prefix,
             depth,
-        }
+        })
+    }
+
+    /// What [`Segment::with_room`] takes.
+    pub fn cost_with_room(len: usize, prefix: u32) -> usize {
+        cost::<S>(room(len, prefix, size_of::<S>(), S::ROOMY))
+    }
+
+    /// The memory it takes.
+    pub fn cost(&self) -> usize {
+        cost::<S>(self.capacity())
+    }
+
+    /// Gives its memory back.
+    pub fn give_back(self, ledger: &mut Ledger) {
+        ledger.give::<S>(self.capacity());
     }
 
     /// Slots in use.
@@ -196,17 +220,9 @@ impl<S: Slot> Segment<S> {
 }
 
 /// The capacity for `len` slots of `size` bytes and a few more. How many more varies from segment
-/// to segment, or all would grow in the same moment, since hashes fill them alike. Large
-/// allocations are whole pages, less the allocator's own words.
+/// to segment, or all would grow in the same moment, since hashes fill them alike.
 fn room(len: usize, prefix: u32, size: usize, roomy: usize) -> usize {
-    const PAGE: usize = 4096;
-    const MALLOC: usize = 16;
     let jitter = (prefix.wrapping_mul(0x9e37_79b9) >> 29) as usize;
     let slots = (len * 128).div_ceil(roomy - jitter / 2) + 2;
-    let bytes = slots * size + MALLOC;
-    if bytes < 8 * PAGE {
-        slots
-    } else {
-        (bytes.next_multiple_of(PAGE) - MALLOC) / size
-    }
+    filled(slots * size) / size
 }

@@ -17,6 +17,9 @@ use super::clock::Moment;
 use super::crowd::Crowd;
 use super::dice::Dice;
 use super::hash::Keys;
+#[cfg(test)]
+use super::ledger;
+use super::ledger::{Full, Ledger};
 use super::peer::{COMPLETED, Lists, PAUSED, Peer, SEEDER};
 use super::pool::Pool;
 use super::sample::{self, Groups, Question};
@@ -26,12 +29,15 @@ use super::torrent::{Shape, Torrent};
 /// Everything a shard knows.
 pub struct Store {
     pub(super) keys: Keys,
+    pub(super) ledger: Ledger,
     pub(super) torrents: Table<Torrent>,
     pub(super) pool: Pool,
     // Boxed, so that moving them to a larger vector takes no time.
     #[allow(clippy::vec_box)]
-    pub(super) crowds: Vec<Box<Crowd>>,
+    pub(super) crowds: Vec<Box<[Crowd; 1]>>,
     pub totals: Totals,
+    pub(super) torrents_max: u32,
+    pub(super) peers_max: u32,
 }
 
 /// What a shard holds, peers counted until they are swept up.
@@ -64,11 +70,46 @@ impl Store {
         let totals = Totals::default();
         Store {
             keys,
+            ledger: Ledger::new(),
             torrents: Table::new(),
             pool: Pool::default(),
             crowds: Vec::new(),
             totals,
+            torrents_max: u32::MAX,
+            peers_max: u32::MAX,
         }
+    }
+
+    /// The hash of a torrent's name.
+    pub fn hash(&self, info_hash: &InfoHash) -> u32 {
+        Torrent::new(info_hash, Shape::Memory(0)).hash(&self.keys)
+    }
+
+    /// Lets a peer in, or takes note of what it says now, be the torrent known or new. Returns the
+    /// peer's state until now.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn admit<P: Peer>(
+        &mut self,
+        info_hash: &InfoHash,
+        known: Option<Known>,
+        peer: P,
+        moment: Moment,
+    ) -> Result<(Known, Option<u32>), Full> {
+        match known {
+            Some(known) => Ok((known, self.put(known, peer, moment)?)),
+            None => Ok((self.open(info_hash, peer)?, None)),
+        }
+    }
+
+    /// The memory it takes, counted anew.
+    #[cfg(test)]
+    pub fn cost(&self) -> usize {
+        let crowds = self.crowds.iter().map(|crowd| crowd[0].cost());
+        let boxes = self.crowds.len() * ledger::cost::<Crowd>(1);
+        let list = ledger::cost::<Box<[Crowd; 1]>>(self.crowds.capacity());
+        self.torrents.cost() + self.pool.cost() + crowds.sum::<usize>() + boxes + list
     }
 
     /// Looks a torrent up.
@@ -88,7 +129,11 @@ impl Store {
 
     /// Lets a peer in, or takes note of what it says now. Returns the peer's state until now; that
     /// its completion was counted stays known.
-    pub fn put<P: Peer>(&mut self, known: Known, peer: P, moment: Moment) -> Option<u32> {
+    ///
+    /// # Errors
+    /// When there is no room for one more peer.
+    fn put<P: Peer>(&mut self, known: Known, peer: P, moment: Moment) -> Result<Option<u32>, Full> {
+        let room = self.room_for_peer();
         let mut new = peer;
         let mut renew = |before: u32| {
             let kept = if moment.is_stale(before) {
@@ -107,16 +152,20 @@ impl Store {
                 Some(before)
             }
             Shape::One(one) => {
-                self.house_two(known, one, peer);
+                room?;
+                self.house_two(known, one, peer)?;
                 None
             }
-            Shape::Block(handle, lens) => self.put_in_block(known, handle, lens, peer, renew),
+            Shape::Block(handle, lens) => {
+                self.put_in_block(known, handle, lens, peer, room, renew)?
+            }
             Shape::Crowd(number) => {
-                let crowd = &mut self.crowds[number as usize];
-                P::sets_mut(crowd).put(&self.keys, peer, renew)
+                let sets = P::sets_mut(&mut self.crowds[number as usize][0]);
+                sets.put(&self.keys, &mut self.ledger, peer, room, renew)?
             }
             Shape::Memory(_) => {
-                self.house_first(known, peer);
+                room?;
+                self.house_first(known, peer)?;
                 None
             }
         };
@@ -124,35 +173,54 @@ impl Store {
             self.totals.uncount(before, P::FAMILY);
         }
         self.totals.count(peer.state(), P::FAMILY);
-        before
+        Ok(before)
     }
 
     /// Adds a torrent and its first peer.
-    pub fn open<P: Peer>(&mut self, info_hash: &InfoHash, peer: P) -> Known {
+    ///
+    /// # Errors
+    /// When there is no room for them.
+    fn open<P: Peer>(&mut self, info_hash: &InfoHash, peer: P) -> Result<Known, Full> {
+        self.room_for_peer()?;
         // A memory until the peer has found its place.
-        let torrent = Torrent::new(info_hash, Shape::Memory(0));
-        let hash = torrent.hash(&self.keys);
-        let known = Known {
-            place: self.torrents.insert(&self.keys, hash, torrent),
-            hash,
-        };
-        self.house_first(known, peer);
-        self.totals.torrents += 1;
+        let known = self.add(Torrent::new(info_hash, Shape::Memory(0)))?;
+        if let Err(full) = self.house_first(known, peer) {
+            self.close(known);
+            return Err(full);
+        }
         self.totals.count(peer.state(), P::FAMILY);
-        known
+        Ok(known)
+    }
+
+    /// Adds a torrent, and leaves a little memory for swarms to grow.
+    fn add(&mut self, torrent: Torrent) -> Result<Known, Full> {
+        if self.totals.torrents >= self.torrents_max {
+            return Err(Full::Torrents);
+        }
+        let hash = torrent.hash(&self.keys);
+        let max = self.ledger.hold_back();
+        let place = (self.torrents).insert(&self.keys, &mut self.ledger, hash, torrent);
+        self.ledger.set_max(max);
+        let place = place?;
+        self.totals.torrents += 1;
+        Ok(Known { place, hash })
+    }
+
+    fn room_for_peer(&self) -> Result<(), Full> {
+        match self.totals.peers() < self.peers_max {
+            true => Ok(()),
+            false => Err(Full::Peers),
+        }
     }
 
     /// Adds a torrent without peers that was completed before, if it is not known.
     pub fn remember(&mut self, info_hash: &InfoHash, completed: u32, until: Seconds) -> bool {
-        let is_new = self.find(info_hash).is_none();
-        if is_new {
+        if self.find(info_hash).is_none() {
             let mut torrent = Torrent::new(info_hash, Shape::Memory(until));
-            torrent.completed = completed;
-            let hash = torrent.hash(&self.keys);
-            self.torrents.insert(&self.keys, hash, torrent);
-            self.totals.torrents += 1;
+            torrent.set_completed(completed);
+            return self.add(torrent).is_ok();
         }
-        is_new
+        false
     }
 
     /// Takes a peer out, if it is in, and the torrent with it if nothing is left to remember.
@@ -165,8 +233,8 @@ impl Store {
             }
             Shape::Block(handle, lens) => self.remove_from_block(known, handle, lens, &peer),
             Shape::Crowd(number) => {
-                let crowd = &mut self.crowds[number as usize];
-                P::sets_mut(crowd).remove(&self.keys, &peer)
+                let sets = P::sets_mut(&mut self.crowds[number as usize][0]);
+                sets.remove(&self.keys, &mut self.ledger, &peer)
             }
             Shape::One(_) | Shape::Memory(_) => None,
         };
@@ -189,7 +257,7 @@ impl Store {
                 (block::paused(lists.v4) + block::paused(lists.v6)) as u32
             }
             Shape::Crowd(number) => {
-                let Crowd { v4, v6, .. } = &*self.crowds[number as usize];
+                let Crowd { v4, v6, .. } = &self.crowds[number as usize][0];
                 v4.paused + v6.paused
             }
             Shape::Memory(_) => 0,
@@ -206,7 +274,7 @@ impl Store {
             seeders: seeders as u32,
             leechers: (all - seeders) as u32,
             paused: 0,
-            completed: torrent.completed,
+            completed: torrent.completed(),
         };
         match torrent.shape() {
             Shape::One(peer) => count(usize::from(peer.is_seeder()), 1),
@@ -218,7 +286,7 @@ impl Store {
                 )
             }
             Shape::Crowd(number) => {
-                let Crowd { v4, v6, .. } = &*self.crowds[number as usize];
+                let Crowd { v4, v6, .. } = &self.crowds[number as usize][0];
                 count(
                     (v4.seeders.len() + v6.seeders.len()) as usize,
                     v4.len() + v6.len(),
@@ -248,7 +316,7 @@ impl Store {
             Shape::Block(handle, lens) => block::lists(self.pool.words(handle), lens),
             Shape::Memory(_) => return,
             Shape::Crowd(number) => {
-                let crowd = &self.crowds[number as usize];
+                let crowd = &self.crowds[number as usize][0];
                 let (own, other) = (P::sets(crowd), P::Other::sets(crowd));
                 let own = Groups {
                     seeders: &own.seeders,
@@ -265,21 +333,38 @@ impl Store {
         sample::draw(question, groups(own), groups(other), dice, found);
     }
 
+    /// Takes note that the peer of this torrent, if there is but one, has come again.
+    pub fn establish(&mut self, known: Known) {
+        match self.torrents.at(known.place).shape() {
+            // Known to be swarms already; not to touch their torrents saves time.
+            Shape::Block(_, lens) if lens.peers() > 1 => {}
+            Shape::Crowd(_) => {}
+            Shape::Block(..) | Shape::One(_) | Shape::Memory(_) => {
+                self.torrents.at_mut(known.place).establish()
+            }
+        }
+    }
+
     /// Counts one more completed download.
     pub fn count_completed(&mut self, known: Known) {
-        let torrent = self.torrents.at_mut(known.place);
-        torrent.completed = torrent.completed.saturating_add(1);
+        self.torrents.at_mut(known.place).count_completed();
         self.totals.completed += 1;
     }
 
     /// Takes a torrent out which has neither peers nor memories.
     pub fn close(&mut self, known: Known) {
-        self.torrents.remove(&self.keys, known.place);
+        self.torrents
+            .remove(&self.keys, &mut self.ledger, known.place);
         self.totals.torrents -= 1;
     }
 }
 
 impl Totals {
+    /// Peers of both families.
+    pub fn peers(&self) -> u32 {
+        self.v4 + self.v6
+    }
+
     /// One more peer of this state.
     pub fn count(&mut self, state: u32, family: Family) {
         let [role, family] = self.of(state, family);

@@ -73,7 +73,7 @@ impl Store {
             if goes {
                 let now = broom.now;
                 let stays = |torrent: &Torrent| !torrent.is_forgotten(now);
-                let dropped = self.torrents.retain(&self.keys, stretch, stays);
+                let dropped = (self.torrents).retain(&self.keys, &mut self.ledger, stretch, stays);
                 self.totals.torrents -= dropped as u32;
             }
             from = next;
@@ -114,7 +114,7 @@ impl Store {
                 self.expire_block(known, broom.moment, broom.keep)
             }
             Shape::Crowd(number) => {
-                let (crowd, totals) = (&mut self.crowds[number as usize], &mut self.totals);
+                let (crowd, totals) = (&mut self.crowds[number as usize][0], &mut self.totals);
                 let Broom {
                     pass,
                     moment,
@@ -122,7 +122,7 @@ impl Store {
                     ..
                 } = broom;
                 let gone = |state, family| totals.uncount(state, family);
-                if !crowd.expire(&self.keys, *pass, *moment, budget, gone) {
+                if !crowd.expire(&self.keys, &mut self.ledger, *pass, *moment, budget, gone) {
                     return Fate::Unfinished;
                 }
                 self.refit(known, broom.keep)

@@ -14,7 +14,10 @@
 //! slots, no step touches more than one or two segments, of 144 KB at most, the tables are some
 //! 90 % full at all times, and their memory goes back.
 
+use std::mem;
+
 use super::hash::Keys;
+use super::ledger::{Full, Ledger, cost};
 use super::segment::Segment;
 
 /// What a table holds: small plain values that know their key.
@@ -119,39 +122,50 @@ impl<S: Slot> Table<S> {
     }
 
     /// Puts in a slot whose key is not in the table.
-    pub fn insert(&mut self, keys: &Keys, hash: u32, new: S) -> Place {
+    pub fn insert(
+        &mut self,
+        keys: &Keys,
+        ledger: &mut Ledger,
+        hash: u32,
+        new: S,
+    ) -> Result<Place, Full> {
         if self.segments.is_empty() {
-            self.segments.push(Segment::with_room(1, 0, 0));
-            self.directory.push(0);
+            self.found(ledger)?;
         }
         if self.segments[self.segment_of(hash)].is_full() {
-            self.grow(keys, self.segment_of(hash));
+            self.grow(keys, ledger, self.segment_of(hash))?;
         }
         self.len += 1;
         let segment = self.segment_of(hash);
-        Place {
+        Ok(Place {
             segment,
             slot: self.segments[segment].put(hash, new),
-        }
+        })
     }
 
     /// Takes a slot out. Memory is given back by [`Table::retain`], but for the very last.
-    pub fn remove(&mut self, keys: &Keys, place: Place) -> S {
+    pub fn remove(&mut self, keys: &Keys, ledger: &mut Ledger, place: Place) -> S {
         self.len -= 1;
         let taken = self.segments[place.segment].take(keys, place.slot);
-        self.close();
+        self.close(ledger);
         taken
     }
 
     /// Keeps of a stretch what `keep` says, and gives memory back at the end of a segment, where
     /// all of it has been seen. Returns how many slots were dropped.
-    pub fn retain(&mut self, keys: &Keys, stretch: Stretch, keep: impl FnMut(&S) -> bool) -> usize {
+    pub fn retain(
+        &mut self,
+        keys: &Keys,
+        ledger: &mut Ledger,
+        stretch: Stretch,
+        keep: impl FnMut(&S) -> bool,
+    ) -> usize {
         let Place { segment, slot } = stretch.place;
         let ends_segment = self.ends_segment(&stretch);
         let dropped = self.segments[segment].retain(keys, slot, stretch.left, keep);
         self.len -= dropped;
         if ends_segment {
-            self.settle(keys, segment);
+            self.settle(keys, ledger, segment);
         }
         dropped as usize
     }
@@ -251,28 +265,106 @@ impl<S: Slot> Table<S> {
         }
     }
 
+    /// A place, free or not, in the segment of this hash; `None` if there is no memory yet.
+    pub fn beside(&self, hash: u32, random: u32) -> Option<Place> {
+        let segment = self.segment_of(hash);
+        let capacity = self.segments.get(segment)?.capacity() as u64;
+        let slot = ((u64::from(random) * capacity) >> 32) as usize;
+        Some(Place { segment, slot })
+    }
+
+    /// The next place in the same segment, round its end.
+    pub fn next_beside(&self, place: Place) -> Place {
+        let slot = self.segments[place.segment].next(place.slot);
+        Place { slot, ..place }
+    }
+
+    /// How many places there are in the same segment.
+    pub fn capacity_beside(&self, place: Place) -> usize {
+        self.segments[place.segment].capacity()
+    }
+
+    /// All of the segment of this hash.
+    pub fn all_beside(&self, hash: u32) -> Option<Stretch> {
+        let prefix = self.segments.get(self.segment_of(hash))?.prefix;
+        self.stretch(prefix, usize::MAX)
+    }
+
     /// All slots, in use or not.
     #[cfg(test)]
     pub fn capacity(&self) -> usize {
         self.segments.iter().map(Segment::capacity).sum()
     }
 
-    /// Gives back what memory a segment no longer needs.
-    fn settle(&mut self, keys: &Keys, mut segment: usize) {
+    /// The memory it takes.
+    pub fn cost(&self) -> usize {
+        let segments: usize = self.segments.iter().map(Segment::cost).sum();
+        segments
+            + cost::<Segment<S>>(self.segments.capacity())
+            + cost::<u32>(self.directory.capacity())
+    }
+
+    /// Gives all memory back, whatever is in use.
+    pub fn clear(&mut self, ledger: &mut Ledger) {
+        ledger.credit(self.cost());
+        *self = Table::new();
+    }
+
+    /// Takes the first memory.
+    fn found(&mut self, ledger: &mut Ledger) -> Result<(), Full> {
+        let result = (|| {
+            ledger.reserve(&mut self.segments)?;
+            ledger.reserve(&mut self.directory)?;
+            Segment::with_room(ledger, 1, (0, 0), 0)
+        })();
+        match result {
+            Ok(first) => {
+                self.segments.push(first);
+                self.directory.push(0);
+                Ok(())
+            }
+            Err(full) => {
+                self.clear(ledger);
+                Err(full)
+            }
+        }
+    }
+
+    /// Moves the segment of this hash to the smallest allocation that will do, with hardly any
+    /// room to grow, if it is larger.
+    pub fn squeeze(&mut self, keys: &Keys, ledger: &mut Ledger, hash: u32) {
+        let number = self.segment_of(hash);
+        let Some(segment) = self.segments.get(number) else {
+            return;
+        };
+        // As if it were to be emptier than it will.
+        let len = segment.len() * S::ROOMY / (S::FULL - 1);
+        if Segment::<S>::cost_with_room(len, segment.prefix) < segment.cost() {
+            // Where there is no memory to move it to, it stays.
+            let _ = self.resize(keys, ledger, number, len);
+        }
+    }
+
+    /// Gives back what memory a segment no longer needs. Where there is none to move it to, it
+    /// stays as it is.
+    fn settle(&mut self, keys: &Keys, ledger: &mut Ledger, mut segment: usize) {
         while let Some(buddy) = self.buddy(keys, segment) {
-            segment = self.merge(keys, segment, buddy);
+            match self.merge(keys, ledger, segment, buddy) {
+                Ok(merged) => segment = merged,
+                Err(_) => break,
+            }
         }
         let sparse = &self.segments[segment];
         if sparse.is_sparse() && !sparse.is_skewed(keys) {
-            self.resize(keys, segment, sparse.len());
+            let _ = self.resize(keys, ledger, segment, sparse.len());
         }
-        self.close();
+        self.close(ledger);
     }
 
     /// Gives back all memory if nothing is in use and it is one step to do so.
-    fn close(&mut self) {
+    fn close(&mut self, ledger: &mut Ledger) {
         if self.len == 0 && self.is_small() {
-            *self = Table::new();
+            self.clear(ledger);
         }
     }
 
@@ -283,25 +375,37 @@ impl<S: Slot> Table<S> {
             .map_or(0, |&segment| segment as usize)
     }
 
-    fn grow(&mut self, keys: &Keys, segment: usize) {
+    fn grow(&mut self, keys: &Keys, ledger: &mut Ledger, segment: usize) -> Result<(), Full> {
         let full = &self.segments[segment];
         let too_large = full.len() * 128 >= Segment::<S>::SLOTS_MAX * S::ROOMY;
         if too_large && full.depth < DEPTH_MAX {
-            self.split(keys, segment);
+            self.split(keys, ledger, segment)
         } else {
-            self.resize(keys, segment, full.len() + 1);
+            self.resize(keys, ledger, segment, full.len() + 1)
         }
     }
 
-    fn resize(&mut self, keys: &Keys, segment: usize, len: usize) {
+    fn resize(
+        &mut self,
+        keys: &Keys,
+        ledger: &mut Ledger,
+        segment: usize,
+        len: usize,
+    ) -> Result<(), Full> {
         let old = &self.segments[segment];
-        let mut new = Segment::with_room(len, old.prefix, old.depth);
+        let mut new = Segment::with_room(ledger, len, (old.prefix, old.depth), old.cost())?;
         pour(keys, old, &mut new);
-        self.segments[segment] = new;
+        mem::replace(&mut self.segments[segment], new).give_back(ledger);
+        Ok(())
     }
 
     /// Splits a segment by the next bit of the hash.
-    fn split(&mut self, keys: &Keys, segment: usize) {
+    fn split(&mut self, keys: &Keys, ledger: &mut Ledger, segment: usize) -> Result<(), Full> {
+        let old = &self.segments[segment];
+        // At its limit the table is asked to grow again and again, so this must be quick.
+        let half = Segment::<S>::cost_with_room(old.len() / 2 + 1, old.prefix);
+        ledger.check(2 * half, old.cost())?;
+        ledger.reserve(&mut self.segments)?;
         let old = &self.segments[segment];
         let depth = old.depth + 1;
         let bit = 1 << (32 - depth);
@@ -310,8 +414,16 @@ impl<S: Slot> Table<S> {
             .clone()
             .filter(|slot| slot.hash(keys) & bit != 0)
             .count();
-        let mut lower = Segment::with_room(old.len() - upper_len + 1, old.prefix, depth);
-        let mut upper = Segment::with_room(upper_len + 1, old.prefix | bit, depth);
+        let mut wider = match depth > self.depth {
+            true => ledger.take(self.directory.len() * 2, cost::<u32>(self.directory.len()))?,
+            false => Vec::new(),
+        };
+        let lower = (old.len() - upper_len + 1, old.prefix);
+        let upper = (upper_len + 1, old.prefix | bit);
+        let Ok([mut lower, mut upper]) = pair(ledger, lower, upper, depth, old.cost()) else {
+            ledger.give::<u32>(wider.capacity());
+            return Err(Full::Bytes);
+        };
         for slot in in_use {
             let hash = slot.hash(keys);
             if hash & bit != 0 {
@@ -320,17 +432,20 @@ impl<S: Slot> Table<S> {
                 lower.put(hash, *slot)
             };
         }
-        self.segments[segment] = lower;
+        mem::replace(&mut self.segments[segment], lower).give_back(ledger);
         self.segments.push(upper);
         if depth > self.depth {
             self.depth = depth;
-            self.directory = self
-                .directory
-                .iter()
-                .flat_map(|&entry| [entry; 2])
-                .collect();
+            wider.extend(self.directory.iter().flat_map(|&entry| [entry; 2]));
+            self.direct_by(wider, ledger);
         }
         self.point_to(self.segments.len() - 1);
+        Ok(())
+    }
+
+    fn direct_by(&mut self, mut directory: Vec<u32>, ledger: &mut Ledger) {
+        mem::swap(&mut self.directory, &mut directory);
+        ledger.give::<u32>(directory.capacity());
     }
 
     /// The other half of what was split last, if the two are better off as one.
@@ -351,24 +466,35 @@ impl<S: Slot> Table<S> {
     }
 
     /// Makes one segment of two and says which.
-    fn merge(&mut self, keys: &Keys, one: usize, two: usize) -> usize {
+    fn merge(
+        &mut self,
+        keys: &Keys,
+        ledger: &mut Ledger,
+        one: usize,
+        two: usize,
+    ) -> Result<usize, Full> {
         let [a, b] = [&self.segments[one], &self.segments[two]];
         let depth = a.depth - 1;
-        let mut merged = Segment::with_room(a.len() + b.len(), a.prefix & b.prefix, depth);
+        let (len, bits) = (a.len() + b.len(), (a.prefix & b.prefix, depth));
+        let mut merged = Segment::with_room(ledger, len, bits, a.cost() + b.cost())?;
         pour(keys, a, &mut merged);
         pour(keys, b, &mut merged);
         let (kept, gone) = (one.min(two), one.max(two));
-        self.segments[kept] = merged;
-        self.segments.swap_remove(gone);
+        mem::replace(&mut self.segments[kept], merged).give_back(ledger);
+        self.segments.swap_remove(gone).give_back(ledger);
         self.point_to(kept);
         if gone < self.segments.len() {
             self.point_to(gone);
         }
-        if depth + 1 == self.depth && self.segments.iter().all(|s| s.depth <= depth) {
+        if depth + 1 == self.depth
+            && self.segments.iter().all(|s| s.depth <= depth)
+            && let Ok(mut half) = ledger.take(self.directory.len() / 2, self.directory.len() * 4)
+        {
             self.depth = depth;
-            self.directory = self.directory.iter().step_by(2).copied().collect();
+            half.extend(self.directory.iter().step_by(2));
+            self.direct_by(half, ledger);
         }
-        kept
+        Ok(kept)
     }
 
     /// Lets the directory's entries for a segment name it.
@@ -377,6 +503,27 @@ impl<S: Slot> Table<S> {
         let first = (u64::from(prefix) << self.depth >> 32) as usize;
         let entries = 1 << (self.depth - depth);
         self.directory[first..first + entries].fill(segment as u32);
+    }
+}
+
+/// Two segments, each for so many slots with this prefix, in the place of one.
+fn pair<S: Slot>(
+    ledger: &mut Ledger,
+    one: (usize, u32),
+    two: (usize, u32),
+    depth: u32,
+    instead_of: usize,
+) -> Result<[Segment<S>; 2], Full> {
+    let cost = |(len, prefix)| Segment::<S>::cost_with_room(len, prefix);
+    ledger.check(cost(one) + cost(two), instead_of)?;
+    // The limit has been asked: that leaves the system.
+    let first = Segment::with_room(ledger, one.0, (one.1, depth), usize::MAX)?;
+    match Segment::with_room(ledger, two.0, (two.1, depth), usize::MAX) {
+        Ok(second) => Ok([first, second]),
+        Err(full) => {
+            first.give_back(ledger);
+            Err(full)
+        }
     }
 }
 
@@ -436,10 +583,10 @@ mod tests {
         }
     }
 
-    fn check(table: &mut Table<Fat>, keys: &Keys, model: &BTreeMap<u32, u32>) {
+    fn check(table: &mut Table<Fat>, keys: &Keys, ledger: &mut Ledger, model: &BTreeMap<u32, u32>) {
         let mut from = Some(0);
         while let Some(stretch) = from.and_then(|hash| table.stretch(hash, 1000)) {
-            table.retain(keys, stretch, |_| true);
+            table.retain(keys, ledger, stretch, |_| true);
             from = stretch.next;
         }
         assert_eq!(table.len() as usize, model.len());
@@ -460,6 +607,7 @@ mod tests {
             assert!(segment.capacity() <= 16 || segment.len() * 2 > segment.capacity());
         }
         assert_eq!(lens, model.len());
+        assert_eq!(ledger.held(), table.cost());
         assert_eq!(
             table.directory.len(),
             if model.is_empty() {
@@ -480,6 +628,7 @@ mod tests {
         ) {
             let keys = Keys::new(seed);
             let (mut table, mut model) = (Table::new(), BTreeMap::new());
+            let mut ledger = Ledger::new();
             for (add, first, count) in steps {
                 for key in first..first + count {
                     let slot = Fat::new(key, first + 1);
@@ -487,15 +636,17 @@ mod tests {
                     match (add, table.find(hash, &slot)) {
                         (true, Some(place)) => table.at_mut(place).value = slot.value,
                         (true, None) => {
-                            let place = table.insert(&keys, hash, slot);
+                            let place = table.insert(&keys, &mut ledger, hash, slot).unwrap();
                             assert_eq!(table.at(place).key, key);
                         }
-                        (false, Some(place)) => assert_eq!(table.remove(&keys, place).key, key),
+                        (false, Some(place)) => {
+                            assert_eq!(table.remove(&keys, &mut ledger, place).key, key);
+                        }
                         (false, None) => assert!(!model.contains_key(&key)),
                     }
                     if add { model.insert(key, slot.value) } else { model.remove(&key) };
                 }
-                check(&mut table, &keys, &model);
+                check(&mut table, &keys, &mut ledger, &model);
             }
         }
 
@@ -507,10 +658,10 @@ mod tests {
             gone in 1..5_u32,
         ) {
             let keys = Keys::new(seed);
-            let mut table = Table::new();
+            let (mut table, mut ledger) = (Table::new(), Ledger::new());
             for key in 0..count {
                 let slot = Fat::new(key, 1);
-                table.insert(&keys, slot.hash(&keys), slot);
+                table.insert(&keys, &mut ledger, slot.hash(&keys), slot).unwrap();
             }
             // Take every other one out on the way.
             let (mut from, mut met) = (Some(0), vec![0; count as usize]);
@@ -521,12 +672,12 @@ mod tests {
                     met[table.at(walk.place).key as usize] += 1;
                     table.advance(&mut walk);
                 }
-                table.retain(&keys, stretch, |slot| slot.key % gone != 0);
+                table.retain(&keys, &mut ledger, stretch, |slot| slot.key % gone != 0);
                 from = stretch.next;
             }
             assert!(met.iter().all(|&times| times > 0));
             let model = (0..count).filter(|key| key % gone != 0).map(|key| (key, 1)).collect();
-            check(&mut table, &keys, &model);
+            check(&mut table, &keys, &mut ledger, &model);
         }
     }
 
@@ -547,10 +698,12 @@ mod tests {
     fn chosen_keys_make_no_long_probes() {
         let keys = Keys::new(77);
         let fill = |key: &dyn Fn(u32) -> [u32; 2]| {
-            let mut table = Table::new();
+            let (mut table, mut ledger) = (Table::new(), Ledger::new());
             for number in 0..100_000 {
                 let slot = key(number);
-                table.insert(&keys, slot.hash(&keys), slot);
+                table
+                    .insert(&keys, &mut ledger, slot.hash(&keys), slot)
+                    .unwrap();
             }
             longest_probe(&table)
         };

@@ -26,7 +26,7 @@ pub(super) fn torrent(number: u32) -> InfoHash {
     InfoHash(bytes)
 }
 
-fn peer(family: Family, number: u32) -> PeerAddr {
+pub(super) fn peer(family: Family, number: u32) -> PeerAddr {
     let port = 1 + (number % 7) as u16;
     let ip: IpAddr = match family {
         Family::V4 => Ipv4Addr::from(0x0a00_0000 + number / 7).into(),
@@ -40,7 +40,7 @@ fn id(number: u32, salt: u32) -> Option<PeerId> {
     (!salt.is_multiple_of(3)).then_some([(number ^ salt) as u8; 20])
 }
 
-fn announce(torrent_number: u32, peer: PeerAddr, seeder: bool) -> Announce {
+pub(super) fn announce(torrent_number: u32, peer: PeerAddr, seeder: bool) -> Announce {
     Announce {
         info_hash: torrent(torrent_number),
         peer,

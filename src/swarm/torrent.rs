@@ -1,7 +1,7 @@
 //! One torrent in 32 bytes.
 //!
 //! ```text
-//!   │ info-hash 20 │ completed 4 │ body 8 │
+//!   │ info-hash 20 │ established 1 bit · completed 31 bits │ body 8 │
 //!
 //!   body   │ address │ port · flags · stamp │   a single IPv4 peer
 //!          │ handle  │ 0 · lengths 9 + 7    │   a block of the pool
@@ -15,6 +15,7 @@
 use crate::types::{InfoHash, Seconds};
 
 use super::block::{Lens, V4_MAX, V6_MAX};
+use super::clock::Moment;
 use super::hash::Keys;
 use super::peer::Peer4;
 use super::pool::Handle;
@@ -24,8 +25,7 @@ use super::table::Slot;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torrent {
     name: [u32; 5],
-    /// Downloads finished since the torrent is known.
-    pub completed: u32,
+    notes: u32,
     body: [u32; 2],
 }
 
@@ -42,6 +42,8 @@ pub enum Shape {
     Memory(Seconds),
 }
 
+/// Of the notes: there has been more to the torrent than one peer who came once.
+const ESTABLISHED: u32 = 1 << 31;
 const CROWD: u32 = 0xffff;
 // As lengths these would be more than a block holds.
 const MEMORY: u32 = 0xfffe;
@@ -58,7 +60,7 @@ impl Torrent {
             .for_each(|(word, bytes)| *word = u32::from_be_bytes(*bytes));
         let mut torrent = Torrent {
             name,
-            completed: 0,
+            notes: 0,
             body: [0; 2],
         };
         torrent.set_shape(shape);
@@ -95,9 +97,47 @@ impl Torrent {
         }
     }
 
+    /// Downloads finished since the torrent is known.
+    pub fn completed(&self) -> u32 {
+        self.notes & !ESTABLISHED
+    }
+
+    /// Says how many there were.
+    pub fn set_completed(&mut self, completed: u32) {
+        self.notes = self.notes & ESTABLISHED | completed.min(!ESTABLISHED);
+    }
+
+    /// Counts one more of them, as far as there is room.
+    pub fn count_completed(&mut self) {
+        self.set_completed(self.completed() + 1);
+    }
+
+    /// Takes note that a peer has come again, or another one.
+    pub fn establish(&mut self) {
+        self.notes |= ESTABLISHED;
+    }
+
+    /// Whether it makes room for others: nobody has been here but one peer, once, or the only one
+    /// has been silent for too long, or all have gone.
+    pub fn gives_way(&self, moment: Moment) -> bool {
+        let is_new = self.notes & ESTABLISHED == 0;
+        match self.shape() {
+            Shape::Memory(_) => true,
+            Shape::One(one) => is_new || moment.is_stale(one[1]),
+            Shape::Block(_, lens) => is_new && lens.peers() == 1,
+            Shape::Crowd(_) => false,
+        }
+    }
+
+    /// Forgets everything but the name, for the sweep to take it out.
+    pub fn forget(&mut self) {
+        self.notes = 0;
+        self.set_shape(Shape::Memory(0));
+    }
+
     /// Whether it has no peers and nothing to remember, or has been remembered for long enough.
     pub fn is_forgotten(&self, now: Seconds) -> bool {
-        matches!(self.shape(), Shape::Memory(until) if self.completed == 0 || until < now)
+        matches!(self.shape(), Shape::Memory(until) if self.completed() == 0 || until < now)
     }
 
     /// Says where its peers are.
@@ -114,7 +154,7 @@ impl Torrent {
 impl Slot for Torrent {
     const EMPTY: Self = Torrent {
         name: [0; 5],
-        completed: 0,
+        notes: 0,
         body: [0; 2],
     };
     const FULL: usize = 116;
@@ -136,6 +176,7 @@ impl Slot for Torrent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::swarm::clock::Clock;
 
     #[test]
     fn shapes_round_trip() {
@@ -160,6 +201,23 @@ mod tests {
             assert!(!torrent.is_empty());
         }
         assert!(Torrent::EMPTY.is_empty());
+    }
+
+    #[test]
+    fn completed_downloads_leave_the_other_note_alone() {
+        let mut torrent = Torrent::new(&InfoHash([0; 20]), Shape::One([1, 1 << 16]));
+        torrent.count_completed();
+        let moment = Clock::new(100, 0).read(0);
+        assert!(torrent.gives_way(moment));
+        torrent.establish();
+        torrent.count_completed();
+        assert!(!torrent.gives_way(moment));
+        assert_eq!(torrent.completed(), 2);
+        torrent.notes = u32::MAX;
+        torrent.count_completed();
+        assert_eq!(torrent.completed(), !ESTABLISHED);
+        torrent.forget();
+        assert!(torrent.is_forgotten(0) && torrent.gives_way(moment));
     }
 
     #[test]

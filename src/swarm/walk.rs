@@ -133,7 +133,7 @@ impl Store {
     /// The crowd of a torrent, if it still has one.
     fn crowd(&self, info_hash: &InfoHash) -> Option<&Crowd> {
         match self.torrent(self.find(info_hash)?).shape() {
-            Shape::Crowd(number) => Some(&self.crowds[number as usize]),
+            Shape::Crowd(number) => Some(&self.crowds[number as usize][0]),
             _ => None,
         }
     }

@@ -118,6 +118,8 @@ pub enum Ration {
     OpenFiles,
     /// Bytes in the image of a crash.
     CoreBytes,
+    /// Bytes of the address space.
+    AddressSpace,
 }
 
 /// How much a process may have: so much now, so much if it asks for it.
@@ -178,6 +180,7 @@ impl Ration {
         match self {
             Ration::OpenFiles => libc::RLIMIT_NOFILE as _,
             Ration::CoreBytes => libc::RLIMIT_CORE as _,
+            Ration::AddressSpace => libc::RLIMIT_AS as _,
         }
     }
 }

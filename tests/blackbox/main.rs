@@ -16,6 +16,7 @@ mod http;
 mod http_limits;
 mod limits;
 mod lists;
+mod memory;
 mod private;
 mod proxy;
 mod reload;

@@ -29,7 +29,8 @@ pub struct Setup {
     settings: String,
     args: Vec<String>,
     variables: Vec<(String, String)>,
-    open_files_max: Option<usize>,
+    /// What the shell's `ulimit` is to be told.
+    limit: Option<String>,
     namespace: Option<String>,
     folder: Folder,
 }
@@ -51,7 +52,7 @@ impl Setup {
             settings: String::new(),
             args: Vec::new(),
             variables: Vec::new(),
-            open_files_max: None,
+            limit: None,
             namespace: None,
             folder: Folder::new(),
         }
@@ -80,7 +81,12 @@ impl Setup {
     }
 
     pub fn open_files_max(mut self, files: usize) -> Setup {
-        self.open_files_max = Some(files);
+        self.limit = Some(format!("-n {files}"));
+        self
+    }
+
+    pub fn address_space_kib(mut self, kib: usize) -> Setup {
+        self.limit = Some(format!("-v {kib}"));
         self
     }
 
@@ -159,16 +165,16 @@ impl Setup {
 
     fn spawn(&self) -> Child {
         let mut words = program().into_iter();
-        let mut command = match (&self.namespace, self.open_files_max) {
+        let mut command = match (&self.namespace, &self.limit) {
             (None, None) => Command::new(words.next().unwrap()),
             (Some(namespace), _) => {
                 let mut ip = Command::new("ip");
                 ip.args(["netns", "exec", namespace]);
                 ip
             }
-            (None, Some(files)) => {
+            (None, Some(limit)) => {
                 let mut shell = Command::new("sh");
-                let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+                let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
                 shell.arg("-c").arg(script);
                 shell
             }
@@ -301,8 +307,12 @@ impl Tracker {
 
     /// Memory in use, in KiB.
     pub fn rss_kib(&self) -> u64 {
+        self.status_kib("VmRSS:")
+    }
+
+    fn status_kib(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let line = status.lines().find(|line| line.starts_with(name));
         let words: Vec<_> = line.unwrap().split_whitespace().collect();
         words[1].parse().unwrap()
     }
@@ -315,6 +325,15 @@ impl Tracker {
         let times = rest.split_whitespace().skip(11).take(2);
         let ticks: u64 = times.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
         Duration::from_millis(ticks * 1000 / TICKS_PER_SEC)
+    }
+
+    /// Limits the address space of the running process to so many bytes more than it has, when
+    /// prlimit(1) is there.
+    pub fn limit_address_space(&self, more: u64) -> bool {
+        let pid = format!("--pid={}", self.pid());
+        let limit = format!("--as={}:", self.status_kib("VmSize:") * 1024 + more);
+        let result = Command::new("prlimit").args([pid, limit]).status();
+        result.is_ok_and(|status| status.success())
     }
 
     /// Sets the limit of open files of the running process, when prlimit(1) is there.

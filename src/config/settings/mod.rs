@@ -8,6 +8,7 @@ mod cluster;
 mod extensions;
 mod http;
 mod limits;
+mod memory;
 mod process;
 
 use super::HashFile;
@@ -101,6 +102,8 @@ pub struct Flag {
 pub(super) enum Kind {
     /// A whole number from .. to.
     Number(u32, u32, fn(&mut Draft) -> &mut Option<u32>),
+    /// A number of bytes, in thousands of 1024 if need be.
+    Size(fn(&mut Draft) -> &mut Option<usize>),
     /// One of a few words.
     Word(
         &'static [&'static str],
@@ -245,6 +248,10 @@ pub static SECTIONS: &[Section] = &[
     Section {
         title: "Live sync",
         settings: cluster::CLUSTER,
+    },
+    Section {
+        title: "Memory",
+        settings: memory::MEMORY,
     },
     Section {
         title: "HTTP",

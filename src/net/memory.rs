@@ -1,0 +1,374 @@
+//! The one accounting of memory: what the process may take, and what of it the stores get.
+//!
+//! ```text
+//!   limit │ the process as it starts │ workers │ connections │ lists │ slack │ stores … │
+//! ```
+//!
+//! What is not the stores' is set aside in full, used or not, so that nothing that happens later
+//! can exceed the limit. The stores' part is shared out anew every second: each worker may hold
+//! what it holds and an equal part of what is free, so that no shard starves while others have
+//! more than they need.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::access::{Gate, Torrents};
+use crate::config::Config;
+use crate::error::{Exit, Fatal};
+use crate::swarm::Room;
+use crate::sys::memory as heap;
+use crate::types::InfoHash;
+
+/// What the process takes at first, if the system does not tell.
+const BASE_BYTES: usize = 4 << 20;
+
+/// Threads that are no workers: the clerk, those who read fifos or files.
+const OTHER_THREADS: usize = 4;
+
+/// The address space that each thread reserves for its stack.
+const STACK_BYTES: usize = 2 << 20;
+
+/// What a worker takes besides its connections and its shard: buffers of datagrams, and its stack.
+const WORKER_BYTES: usize = 512 << 10;
+
+/// What a worker remembers of each source.
+const SOURCE_BYTES: usize = 64;
+
+/// What a list has for each key.
+const KEY_BYTES: usize = 32;
+
+/// The inbox of a worker that has neighbours.
+const INBOX_BYTES: usize = 512 << 10;
+
+/// What the connections of a worker may hold where memory has no limit: unfinished requests, and
+/// answers that are not read. It is what thousands of slow clients need.
+const HELD_BYTES: usize = 4 << 20;
+
+/// The part of the limit that connections get at most, all workers together.
+const HELD_PART: usize = 8;
+
+/// The part of the limit that the allocator may lose between allocations.
+const SLACK_PART: usize = 16;
+
+/// What a reload needs for a list: the one in force, the next one, and its text, which is twice as
+/// long.
+const LIST_TIMES: usize = 4;
+
+/// The least a store can work with.
+const STORES_BYTES_MIN: usize = 1 << 20;
+
+/// What the start has found out.
+#[derive(Clone, Copy, Debug)]
+pub struct Means {
+    /// The least limit that the system sets, if any, less what is cautious.
+    pub ceiling: Option<usize>,
+    /// Memory of the process before it serves.
+    pub base: usize,
+    /// How many workers there are.
+    pub workers: usize,
+}
+
+/// What follows from all that for the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// What all shards together may hold.
+    pub room: Room,
+    /// What the connections of one worker may hold.
+    pub held_bytes_max: usize,
+}
+
+/// What the system lets the process have at most, less a quarter: sockets and threads count there
+/// too. Says so where it is what counts, since more was `set`, or nothing.
+fn ceiling(set: Option<usize>, workers: usize) -> Option<usize> {
+    let threads = workers + OTHER_THREADS;
+    let (bytes, what) = heap::ceiling(threads * STACK_BYTES)?;
+    let cautious = bytes / 4 * 3;
+    if set.is_none_or(|set| set > cautious) {
+        let (limit, bytes) = (cautious >> 20, bytes >> 20);
+        log::warn!("memory: keeping to {limit}M, since {what} allows {bytes}M");
+    }
+    Some(cautious)
+}
+
+impl Means {
+    /// Looks at the process as it is before it serves, and before it enters a root directory or
+    /// has threads. `set` is the operator's limit.
+    pub fn new(set: Option<usize>, workers: usize) -> Means {
+        let ceiling = ceiling(set, workers);
+        if ceiling.or(set).is_some() {
+            heap::keep_to_one_heap();
+        }
+        Means {
+            ceiling,
+            base: heap::resident().unwrap_or(BASE_BYTES),
+            workers,
+        }
+    }
+
+    /// The limit that is in force: the operator's or the system's, whichever is lower.
+    pub fn limit(&self, config: &Config) -> Option<usize> {
+        let set = config.memory.limit;
+        set.into_iter().chain(self.ceiling).min()
+    }
+
+    /// Divides the limit up.
+    ///
+    /// # Errors
+    /// When it is too low, with one that would do.
+    pub fn budget(&self, config: &Config, gate: &Gate) -> Result<Budget, Fatal> {
+        let counts = Room {
+            bytes: usize::MAX,
+            torrents: config.memory.torrents_max.unwrap_or(u32::MAX),
+            peers: config.memory.peers_max.unwrap_or(u32::MAX),
+        };
+        let Some(limit) = self.limit(config) else {
+            return Ok(Budget {
+                room: counts,
+                held_bytes_max: HELD_BYTES,
+            });
+        };
+        let fixed = self.fixed(config, gate);
+        let held = (limit / HELD_PART).min(HELD_BYTES * self.workers);
+        let aside = fixed + held + limit / SLACK_PART;
+        let bytes = limit.saturating_sub(aside);
+        if bytes < STORES_BYTES_MIN {
+            return Err(too_low(limit, fixed));
+        }
+        Ok(Budget {
+            room: Room { bytes, ..counts },
+            held_bytes_max: held / self.workers,
+        })
+    }
+
+    /// What is needed whatever the limit.
+    fn fixed(&self, config: &Config, gate: &Gate) -> usize {
+        let list = match &gate.torrents {
+            Torrents::All => 0,
+            Torrents::Only(list) | Torrents::AllBut(list) => list.len() * InfoHash::LEN,
+        };
+        let inbox = if self.workers > 1 { INBOX_BYTES } else { 0 };
+        let sources = config.limits.sources * SOURCE_BYTES;
+        let keys = gate.keys.as_ref().map_or(0, |keys| keys.len() * KEY_BYTES);
+        let lists = (list + keys) * LIST_TIMES;
+        self.base + self.workers * (WORKER_BYTES + sources + inbox) + lists
+    }
+}
+
+fn too_low(limit: usize, fixed: usize) -> Fatal {
+    const MEGA: usize = 1 << 20;
+    // What is left of a part of the limit must be enough.
+    let parts = HELD_PART * SLACK_PART;
+    // Another start may take a little more.
+    let needed = fixed + fixed / 16 + STORES_BYTES_MIN;
+    let least = needed / (parts - HELD_PART - SLACK_PART) * parts;
+    let what = format!(
+        "{} KiB are too little: the process itself takes {} KiB; at least {}M would do, with fewer \
+         workers or a shorter list less",
+        limit >> 10,
+        fixed >> 10,
+        least.div_ceil(MEGA)
+    );
+    Fatal::new(Exit::Config, "tracker.memory_limit", what)
+}
+
+/// Who holds how much of the stores' part.
+#[derive(Debug, Default)]
+pub struct Shares(Mutex<Vec<Share>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    held: Room,
+    /// What it may hold at present.
+    claimed: Room,
+}
+
+const NOTHING: Room = Room {
+    bytes: 0,
+    torrents: 0,
+    peers: 0,
+};
+
+impl Shares {
+    /// For so many workers.
+    pub fn new(workers: usize) -> Shares {
+        let share = Share {
+            held: NOTHING,
+            claimed: NOTHING,
+        };
+        Shares(Mutex::new(vec![share; workers]))
+    }
+
+    /// What worker `me`, who holds so much, may hold from now on, so that all together never may
+    /// hold more than `total`, but for what they hold already.
+    pub fn claim(&self, me: usize, held: Room, total: Room) -> Room {
+        if total == Room::UNLIMITED {
+            return total;
+        }
+        let mut shares = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shares[me].held = held;
+        let share = |part: fn(&Room) -> u64| {
+            let workers = shares.len() as u64;
+            let (held, total) = (part(&held), part(&total));
+            let all: u64 = shares.iter().map(|share| part(&share.held)).sum();
+            let others = shares
+                .iter()
+                .enumerate()
+                .filter(|(worker, _)| *worker != me);
+            let others: u64 = others.map(|(_, share)| part(&share.claimed)).sum();
+            let fair = match total.checked_sub(all) {
+                Some(free) => held + free / workers,
+                None => held.saturating_sub((all - total).div_ceil(workers)),
+            };
+            fair.min(total.saturating_sub(others).max(held.min(total)))
+        };
+        let bytes = match total.bytes {
+            usize::MAX => usize::MAX,
+            _ => share(|room| room.bytes as u64) as usize,
+        };
+        let count = |part: fn(&Room) -> u64, whole: u32| match whole {
+            u32::MAX => u32::MAX,
+            _ => share(part) as u32,
+        };
+        let claimed = Room {
+            bytes,
+            torrents: count(|room| room.torrents.into(), total.torrents),
+            peers: count(|room| room.peers.into(), total.peers),
+        };
+        shares[me].claimed = claimed;
+        claimed
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Command};
+
+    fn config(line: &str) -> Config {
+        match config::parse(line.split_ascii_whitespace()) {
+            Ok(Command::Run(config)) => config,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn gate() -> Gate {
+        let config = config("");
+        let grants = crate::net::rules::Grants {
+            descriptors: 100,
+            used: 1,
+            workers: 1,
+            means: MEANS,
+            keep_secs_max: 86_400,
+        };
+        let rules = crate::net::rules::Rules::new(&config, grants, crate::net::Occasion::Start);
+        rules.unwrap().gate
+    }
+
+    const MEANS: Means = Means {
+        ceiling: None,
+        base: 2 << 20,
+        workers: 1,
+    };
+
+    #[test]
+    fn what_is_said_to_be_too_low_and_what_would_do_agree() {
+        let gate = gate();
+        for workers in [1, 4] {
+            for base in [300 << 10, 5 << 20] {
+                let means = Means {
+                    base,
+                    workers,
+                    ..MEANS
+                };
+                let refusal = means
+                    .budget(&config("--tracker.memory_limit 1M"), &gate)
+                    .unwrap_err();
+                let (_, least) = refusal.what.split_once("at least ").unwrap();
+                let (least, _) = least.split_once('M').unwrap();
+                let limit = format!("--tracker.memory_limit {least}M");
+                let budget = means.budget(&config(&limit), &gate).unwrap();
+                assert!(budget.room.bytes >= STORES_BYTES_MIN);
+                // And little less would not.
+                let less: usize = least.parse::<usize>().unwrap() - 3;
+                let limit = format!("--tracker.memory_limit {less}M");
+                assert!(means.budget(&config(&limit), &gate).is_err(), "{limit}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_parts_make_the_whole() {
+        let gate = gate();
+        let budget = MEANS
+            .budget(&config("--tracker.memory_limit 64M"), &gate)
+            .unwrap();
+        assert_eq!(budget.held_bytes_max, HELD_BYTES);
+        let parts = budget.room.bytes + HELD_BYTES + (64 << 20) / SLACK_PART;
+        assert_eq!(parts + MEANS.fixed(&config(""), &gate), 64 << 20);
+        // Whichever is lower.
+        let means = Means {
+            ceiling: Some(32 << 20),
+            ..MEANS
+        };
+        let lower = means.budget(&config(""), &gate).unwrap();
+        assert!(lower.room.bytes < budget.room.bytes && lower.held_bytes_max < HELD_BYTES);
+        assert_eq!(
+            MEANS.budget(&config(""), &gate).unwrap().room,
+            Room::UNLIMITED
+        );
+    }
+
+    fn bytes(bytes: usize) -> Room {
+        Room {
+            bytes,
+            ..Room::UNLIMITED
+        }
+    }
+
+    fn held(bytes: usize) -> Room {
+        Room { bytes, ..NOTHING }
+    }
+
+    #[test]
+    fn an_uneven_shard_gets_what_others_leave() {
+        let shares = Shares::new(4);
+        let mut holds = [0; 4];
+        let mut claims = [0; 4];
+        for round in 0..60 {
+            for me in 0..4 {
+                claims[me] = shares.claim(me, held(holds[me]), bytes(1000)).bytes;
+                assert!(claims.iter().sum::<usize>() <= 1000, "{claims:?}");
+                assert!(claims[me] >= holds[me]);
+                // The last one wants everything, the others hardly anything.
+                holds[me] = if me == 3 {
+                    claims[3]
+                } else {
+                    10.min(claims[me])
+                };
+            }
+            assert!(round > 0 || claims == [250; 4]);
+        }
+        assert!(holds[3] > 950, "{holds:?}");
+        // What it gives back is there for others.
+        holds[3] = 100;
+        for _ in 0..3 {
+            for me in 0..4 {
+                claims[me] = shares.claim(me, held(holds[me]), bytes(1000)).bytes;
+            }
+        }
+        assert!(claims.iter().all(|&claim| claim > 200), "{claims:?}");
+    }
+
+    #[test]
+    fn a_lower_total_is_met_by_all() {
+        let shares = Shares::new(2);
+        let total = bytes(100);
+        for me in [0, 1, 0, 1] {
+            shares.claim(me, held(100), total);
+        }
+        for me in 0..2 {
+            assert_eq!(shares.claim(me, held(100), total).bytes, 50);
+        }
+        assert_eq!(shares.claim(0, held(100), Room::UNLIMITED), Room::UNLIMITED);
+    }
+}
