@@ -269,7 +269,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --access.peer_id_allow -TR --access.peer_id_deny -XL --access.agent_allow A/ \
          --access.agent_deny B/ --access.agent_deny c --access.program_text no \
          --nofile 64000 --core -1 --keep-alive off --no-udp no \
-         --tracker.hang_secs_max 30 \
+         --tracker.hang_secs_max 30 --tracker.enforce_interval yes \
          --charset utf-8 \
          --locale de_CH.UTF-8 --failed 4 \
          --tracker.memory_limit 24M --tracker.max_torrents 7 --tracker.max_peers 8",
@@ -327,6 +327,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         peer_ids: programs(&["-TR"], &["-XL"]),
         agents: programs(&["A/"], &["B/", "c"]),
         program_text: Some("no".into()),
+        enforce_interval: true,
         limits: config_limits(),
         livesync: None,
         nodes: Vec::new(),
@@ -366,6 +367,8 @@ fn config_limits() -> Limits {
         connections_per_sec: 200,
         burst_secs: 60,
         sources: 2048,
+        torrent_peers_max: 0,
+        address_peers_max: 0,
         exempt: Vec::new(),
         strikes: 0,
         strike_secs: 60,
@@ -378,7 +381,8 @@ fn every_limit_by_its_name() {
     let config = config(
         "--limit.connects_per_sec 1 --limit.announces_per_sec 2 --limit.scrapes_per_sec 3 \
          --limit.connections_per_sec 0 --limit.burst_secs 5 --limit.sources 16 --limit.strikes 7 \
-         --limit.strike_secs 8 --limit.ban_secs 9 --limit.exempt ::1 --limit.exempt 10.0.0.0/8",
+         --limit.strike_secs 8 --limit.ban_secs 9 --limit.exempt ::1 --limit.exempt 10.0.0.0/8 \
+         --limit.torrent_peers_max 10 --limit.address_peers_max 11",
     );
     let expected = Limits {
         connects_per_sec: 1,
@@ -387,6 +391,8 @@ fn every_limit_by_its_name() {
         connections_per_sec: 0,
         burst_secs: 5,
         sources: 16,
+        torrent_peers_max: 10,
+        address_peers_max: 11,
         exempt: vec![net("::1", 128), net("10.0.0.0", 8)],
         strikes: 7,
         strike_secs: 8,

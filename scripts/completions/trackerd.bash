@@ -94,6 +94,9 @@ _trackerd() {
         --limit.burst_secs
         --limit.exempt
         --limit.sources
+        --limit.torrent_peers_max
+        --limit.address_peers_max
+        --tracker.enforce_interval
         --limit.strikes
         --limit.strike_secs
         --limit.ban_secs
@@ -305,6 +308,15 @@ _trackerd() {
         ;;
     --limit.sources)
         :
+        ;;
+    --limit.torrent_peers_max)
+        :
+        ;;
+    --limit.address_peers_max)
+        :
+        ;;
+    --tracker.enforce_interval)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
         ;;
     --limit.strikes)
         :

@@ -64,6 +64,7 @@ pub struct Draft {
     pub peer_ids: Programs,
     pub agents: Programs,
     pub program_text: Option<String>,
+    pub enforce_interval: Option<&'static str>,
     pub limits: LimitsSaid,
     pub livesync: Option<SocketAddrV4>,
     pub nodes: Vec<Net>,
@@ -243,6 +244,7 @@ impl Draft {
             peer_ids: self.peer_ids,
             agents: self.agents,
             program_text: self.program_text,
+            enforce_interval: self.enforce_interval == Some("yes"),
             limits: self.limits.finish(),
             livesync: self.livesync,
             nodes: self.nodes,
@@ -317,6 +319,13 @@ impl Config {
             return Some((
                 &["listen.no_tcp", "listen.no_udp"],
                 "nothing would be left to listen on: leave this out, or name other addresses"
+                    .into(),
+            ));
+        }
+        if self.enforce_interval && self.intervals.load.is_some() {
+            return Some((
+                &["tracker.enforce_interval", "load.limit"],
+                "where the load drives the interval, nobody can be held to it: leave one out"
                     .into(),
             ));
         }

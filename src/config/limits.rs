@@ -17,6 +17,10 @@ pub struct Limits {
     pub burst_secs: Seconds,
     /// How many sources are remembered.
     pub sources: usize,
+    /// Peers that a swarm takes in; 0 for any number, as for the next.
+    pub torrent_peers_max: u32,
+    /// Those of one source.
+    pub address_peers_max: u32,
     /// Whom none of this concerns; empty means whoever is no stranger.
     pub exempt: Vec<Net>,
     /// Faults that lead to a ban; 0 for no bans.
@@ -45,6 +49,8 @@ pub struct LimitsSaid {
     pub connections_per_sec: Option<u32>,
     pub burst_secs: Option<u32>,
     pub sources: Option<u32>,
+    pub torrent_peers_max: Option<u32>,
+    pub address_peers_max: Option<u32>,
     pub exempt: Vec<Net>,
     pub strikes: Option<u32>,
     pub strike_secs: Option<u32>,
@@ -60,6 +66,8 @@ impl LimitsSaid {
             connections_per_sec: self.connections_per_sec.unwrap_or(200),
             burst_secs: self.burst_secs.unwrap_or(60),
             sources: self.sources.unwrap_or(2048) as usize,
+            torrent_peers_max: self.torrent_peers_max.unwrap_or(0),
+            address_peers_max: self.address_peers_max.unwrap_or(0),
             exempt: self.exempt,
             strikes: self.strikes.unwrap_or(0),
             strike_secs: self.strike_secs.unwrap_or(60),

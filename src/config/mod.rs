@@ -128,6 +128,9 @@ pub struct Config {
     pub agents: Programs,
     /// What others are told; fit for an answer over UDP.
     pub program_text: Option<String>,
+    /// Whether who comes back too early is told of no peers; never together with a load that
+    /// drives the interval.
+    pub enforce_interval: bool,
     /// What one source is granted.
     pub limits: Limits,
     /// Where to share peers with other trackers: the address of an interface, 0.0.0.0 to leave it

@@ -2,9 +2,9 @@
 
 use crate::net::desk::Desk;
 use crate::router::Page;
-use crate::stats::{Networks, Sheet, Tally, Top};
+use crate::stats::{Count, Networks, Sheet, Tally, Top};
 use crate::swarm::{Cursor, PeersCursor, Shard};
-use crate::types::{Entry, InfoHash, PeerAddr, Peers};
+use crate::types::{Entry, Family, InfoHash, PeerAddr, Peers};
 
 /// Torrents of a page, all workers together. They and what it takes to choose them are some two
 /// megabytes at most, for as long as somebody reads the page.
@@ -147,8 +147,15 @@ pub fn requests(parts: Vec<Round>) -> Vec<u8> {
 
 fn sheet(shard: &Shard, desk: &Desk) -> Sheet {
     let totals = shard.totals();
+    let mut counters = desk.counters.clone();
+    for family in [Family::V4, Family::V6] {
+        let curbs = shard.curbs(family);
+        counters.add(family, Count::Early, curbs.early);
+        counters.add(family, Count::SwarmFull, curbs.full);
+        counters.add(family, Count::AddressFull, curbs.crowded);
+    }
     Sheet {
-        counters: desk.counters.clone(),
+        counters,
         traffic: desk.traffic.clone(),
         numwants: desk.numwants.clone(),
         renewals: Tally(*shard.renewals()),

@@ -10,6 +10,7 @@ use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
 use crate::net::memory::{Budget, Means};
 use crate::net::strangers;
+use crate::swarm::Quota;
 use crate::sys::{clock, file};
 use crate::types::{Net, Seconds};
 
@@ -34,6 +35,8 @@ pub struct Rules {
     pub paces: Paces,
     /// Which other trackers to believe.
     pub nodes: Arc<[Net]>,
+    /// What swarms and peers may have.
+    pub quota: Quota,
 }
 
 /// What the start has settled.
@@ -80,6 +83,7 @@ impl Rules {
             terms: terms(config, grants, budget),
             paces: strangers::paces(config),
             nodes: config.nodes.clone().into(),
+            quota: strangers::quota(config),
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::access::{Clients, Nets, Paces, Penalties, Ranges, Rule, neighbourhood
 use crate::config::{Config, Programs};
 use crate::error::{Exit, Fatal};
 use crate::net::rules::{self, Occasion};
+use crate::swarm::Quota;
 
 /// Whom the configuration denies, and the list that it names.
 ///
@@ -60,5 +61,19 @@ pub fn paces(config: &Config) -> Paces {
         },
         sources: limits.sources,
         exempt: Arc::new(exempt),
+    }
+}
+
+/// What swarms and peers may have.
+pub fn quota(config: &Config) -> Quota {
+    let early_secs = match config.enforce_interval {
+        // Half of it is not a little early, whatever the clocks and the ways.
+        true => config.intervals.min_interval / 2,
+        false => 0,
+    };
+    Quota {
+        early_secs,
+        torrent_peers_max: config.limits.torrent_peers_max,
+        address_peers_max: config.limits.address_peers_max,
     }
 }

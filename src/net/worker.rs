@@ -131,7 +131,7 @@ impl Worker {
             ticked: 0,
             meter,
             me,
-            rules: 0,
+            rules: usize::MAX,
             panics: 0,
             sweeping: false,
             litter: 0,
@@ -215,6 +215,7 @@ impl Worker {
             if let Some(livesync) = &mut lanes.livesync {
                 livesync.engine().set_nodes(Arc::clone(&rules.nodes));
             }
+            router.restrict(rules.quota);
             lanes.desk.obey(rules);
             lanes.desk.follow(self.shared.pace());
         }

@@ -19,7 +19,7 @@ pub use mail::{Mail, Wake};
 pub use owner::Owners;
 pub use page::Page;
 
-use crate::swarm::{Room, Shard, Swept};
+use crate::swarm::{Quota, Room, Shard, Swept};
 use crate::types::{Announce, Counts, InfoHash, Peers, Reply, Scraped, Seconds};
 use gather::{Gather, Slot};
 
@@ -270,6 +270,11 @@ impl<T: Copy, R> Router<T, R> {
         let scrapes = self.scrapes.close_all().map(|(ticket, _)| ticket);
         let rounds = self.rounds.close_all().map(|(ticket, _)| ticket);
         scrapes.chain(rounds).collect()
+    }
+
+    /// Says what swarms and peers may have.
+    pub fn restrict(&mut self, quota: Quota) {
+        self.shard.restrict(quota);
     }
 
     /// Begins anew with an empty shard, after a panic of our own. Letters that have come in stay.

@@ -106,10 +106,16 @@ pub enum Count {
     Evicted,
     /// Announces that were answered and not stored for want of room.
     Unstored,
+    /// Announces that came long before they should, and were told of no peers.
+    Early,
+    /// Peers that were not taken in because their swarm was full.
+    SwarmFull,
+    /// Peers that were not taken in because their address had enough of them in the swarm.
+    AddressFull,
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 42] = [
+pub const COUNTS: [(Count, &str); 45] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -152,6 +158,9 @@ pub const COUNTS: [(Count, &str); 42] = [
     (Count::SyncUnsent, "sync unsent"),
     (Count::Evicted, "torrents evicted"),
     (Count::Unstored, "announces not stored"),
+    (Count::Early, "too early"),
+    (Count::SwarmFull, "swarm full"),
+    (Count::AddressFull, "address full"),
 ];
 
 /// The counters of one worker, or the sum of several.

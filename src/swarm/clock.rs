@@ -97,6 +97,14 @@ impl Clock {
         self.silent_ticks(state, secs) * self.tick_secs
     }
 
+    /// Whether a peer was for sure heard within the last `within` seconds; `state` and `secs` as
+    /// above. Where a peer could be silent for longer then than now, nothing is sure.
+    pub fn is_heard_within(&self, state: u32, secs: Seconds, within: Seconds) -> bool {
+        let left = state.wrapping_sub(self.moment.0) & STAMP;
+        let silent = self.life(secs).checked_sub(left);
+        silent.is_some_and(|ticks| (ticks + 1) * self.tick_secs <= within)
+    }
+
     /// Whether a peer was last heard before the present window of news began, so that this is the
     /// first time in it; `state` and `secs` as above. Of a peer that is heard again and again this
     /// is true once in a window, and of one that has been silent for a window it always is.

@@ -38,6 +38,7 @@ mod ledger;
 mod limits;
 #[cfg(test)]
 mod model;
+mod newcomers;
 mod peer;
 mod pool;
 mod pressure;
@@ -54,7 +55,7 @@ mod walk;
 use std::mem;
 use std::ops::RangeInclusive;
 
-use crate::types::{Announce, Counts, Event, InfoHash, PeerAddr, Peers, Seconds};
+use crate::types::{Announce, Counts, Event, Family, InfoHash, PeerAddr, Peers, Seconds};
 
 pub use clock::life_secs_max;
 use clock::{Clock, Moment};
@@ -62,6 +63,8 @@ use dice::Dice;
 use hash::Keys;
 use ids::Ids;
 use ledger::Full;
+use newcomers::Newcomers;
+pub use newcomers::{Curbs, Quota};
 use peer::{COMPLETED, PAUSED, Peer, SEEDER, pack4, pack6};
 use pressure::Evicted;
 use sample::Question;
@@ -143,6 +146,11 @@ pub struct Shard {
     /// Since the last sweep.
     evicted: Evicted,
     unstored: [u32; 2],
+    /// Whether the last announce's peer may be in its swarm.
+    joins: bool,
+    quota: Quota,
+    newcomers: Newcomers,
+    curbs: [Curbs; 2],
 }
 
 /// How far the sweep has got.
@@ -191,6 +199,10 @@ impl Shard {
             news: false,
             evicted: Evicted::default(),
             unstored: [0; 2],
+            joins: true,
+            quota: Quota::default(),
+            newcomers: Newcomers::new(false),
+            curbs: Default::default(),
         }
     }
 
@@ -198,13 +210,29 @@ impl Shard {
     pub fn anew(&self, seed: [u64; 2], now: Seconds) -> Shard {
         let mut shard = Shard::new(seed, self.limits, now);
         shard.set_room(self.room());
+        shard.restrict(self.quota);
         shard
+    }
+
+    /// What swarms and peers may have from now on; at first it is everything.
+    pub fn restrict(&mut self, quota: Quota) {
+        let is_on = |quota: &Quota| quota.address_peers_max > 0;
+        if is_on(&quota) != is_on(&self.quota) {
+            self.newcomers = Newcomers::new(is_on(&quota));
+        }
+        self.quota = quota;
+    }
+
+    /// How often peers of a family got less than they wanted.
+    pub fn curbs(&self, family: Family) -> Curbs {
+        self.curbs[family as usize]
     }
 
     /// Applies an announce, and fills `found` with the sample of peers it asks for: never the
     /// asker itself, nobody silent for too long, nobody twice, no seeders for a seeder or a paused
     /// peer. For others seeders and leechers come in proportion, but at least a quarter of each.
-    /// Who stops gets no peers.
+    /// Who stops gets no peers, nor does who comes too early ([`Shard::restrict`]), unless it has
+    /// completed. Who may not join a swarm gets peers all the same.
     ///
     /// The id that an announce has for its peer is kept until the peer announces without or is
     /// gone, and told to who wants ids.
@@ -228,7 +256,7 @@ impl Shard {
         if announce.peer_id.is_some() || !self.ids.is_empty() {
             let id = announce
                 .peer_id
-                .filter(|_| announce.event != Event::Stopped);
+                .filter(|_| announce.event != Event::Stopped && self.joins);
             self.ids.note(
                 &mut self.store.ledger,
                 &announce.info_hash,
@@ -396,8 +424,16 @@ impl Shard {
             let before = peers(store);
             let counts = known.map(|known| store.remove(known, peer, keep));
             self.news = peers(store) != before;
+            if self.news && self.quota.address_peers_max > 0 {
+                self.newcomers.leave(newcomers::key(&store.keys, announce));
+            }
             return counts.unwrap_or_default();
         }
+        self.joins = self.may_join(now, known, announce, &peer);
+        if !self.joins {
+            return self.answer(moment, announce, (&peer, false), known, found);
+        }
+        let store = &mut self.store;
         let (known, before) = match store.admit(&announce.info_hash, known, peer, moment) {
             Ok(admitted) => admitted,
             Err(full) => match self.press(moment, announce, peer, full) {
@@ -410,7 +446,13 @@ impl Shard {
         };
         let store = &mut self.store;
         let before = before.filter(|&state| !moment.is_stale(state));
+        let mut is_early = false;
         if let Some(state) = before {
+            let early_secs = self.quota.early_secs;
+            let is_heard_within = self
+                .clock
+                .is_heard_within(state, announce.keep_secs, early_secs);
+            is_early = is_heard_within && announce.event != Event::Completed;
             let silent_secs = self.clock.silent_secs(state, announce.keep_secs);
             if silent_secs > announce.keep_secs / RENEWAL_PART {
                 store.establish(known);
@@ -424,6 +466,10 @@ impl Shard {
         if peer.state() & COMPLETED > before.unwrap_or(0) & COMPLETED {
             store.count_completed(known);
             self.news = true;
+        }
+        if is_early {
+            self.curbs[P::FAMILY as usize].early += 1;
+            return self.store.counts(self.store.torrent(known));
         }
         self.answer(moment, announce, (&peer, true), Some(known), found)
     }
@@ -441,11 +487,10 @@ impl Shard {
             return Counts::default();
         };
         if announce.want.numwant > 0 {
-            let seeders = peer.state() & (SEEDER | PAUSED) == 0;
             let question = Question {
                 asker: peer,
                 stored,
-                seeders,
+                seeders: peer.state() & (SEEDER | PAUSED) == 0,
                 want: announce.want,
                 moment,
             };
@@ -491,6 +536,43 @@ impl Shard {
         let unstored = &mut self.unstored[P::FAMILY as usize];
         *unstored = unstored.saturating_add(1);
         Err(known)
+    }
+
+    /// Whether a peer may be in the swarm; one that is may stay.
+    fn may_join<P: Peer>(
+        &mut self,
+        now: Seconds,
+        known: Option<Known>,
+        announce: &Announce,
+        peer: &P,
+    ) -> bool {
+        let Quota {
+            torrent_peers_max,
+            address_peers_max,
+            ..
+        } = self.quota;
+        let store = &self.store;
+        if torrent_peers_max == 0 && address_peers_max == 0
+            || known.is_some_and(|known| store.has(known, peer))
+        {
+            return true;
+        }
+        self.news = false;
+        let curbs = &mut self.curbs[P::FAMILY as usize];
+        if let Some(known) = known
+            && torrent_peers_max > 0
+        {
+            let counts = store.counts(store.torrent(known));
+            if counts.seeders.saturating_add(counts.leechers) >= torrent_peers_max {
+                curbs.full += 1;
+                return false;
+            }
+        }
+        let key = newcomers::key(&store.keys, announce);
+        let secs = self.limits.peer_secs;
+        let lets = address_peers_max == 0 || self.newcomers.join(key, now, secs, address_peers_max);
+        curbs.crowded += u64::from(!lets);
+        lets
     }
 }
 

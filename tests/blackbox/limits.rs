@@ -11,7 +11,11 @@ use crate::harness::peer::{Announce, Event, scrape_target, torrent};
 use crate::harness::tracker::{Setup, Tracker};
 use crate::harness::udp::{Refusal, Udp, connect, scrape};
 
-for_workers!(whoever_asks_too_often_is_turned_away);
+for_workers!(
+    whoever_asks_too_often_is_turned_away,
+    who_comes_too_early_is_told_of_nobody,
+    swarms_take_in_so_many,
+);
 
 /// One whom loopback is as strange as anything.
 fn strict(settings: &[&str]) -> Setup {
@@ -242,4 +246,54 @@ fn programs_are_allowed_and_denied_by_what_they_call_themselves() {
             .text("failure reason")
             .contains("client is not allowed")
     );
+}
+
+fn who_comes_too_early_is_told_of_nobody(workers: usize) {
+    let setup = Setup::new().workers(workers);
+    let tracker = setup.setting("tracker.enforce_interval yes").start();
+    let seeder = Announce::seeder(torrent(1), 7000);
+    let leecher = Announce::leecher(torrent(1), 7001);
+    let udp = Udp::connect(tracker.udp());
+    let mut http = Http::connect(tracker.tcp());
+    udp.announce(&seeder);
+    assert_eq!(udp.announce(&leecher).peers.len(), 1);
+    let told = udp.announce(&leecher);
+    assert_eq!((told.peers.len(), told.seeders, told.leechers), (0, 1, 1));
+    assert!(told.interval > 1000);
+    let told = http.get(&leecher.target()).bencoded();
+    assert_eq!((told.bytes("peers"), told.int("complete")), (&b""[..], 1));
+    assert!(told.int("interval") > 1000 && told.int("min interval") == 900);
+    // To have completed is a reason, and to leave always works.
+    let done = Announce::seeder(torrent(1), 7001).event(Event::Completed);
+    let told = http.announce(&done);
+    assert_eq!((told.seeders, told.completed), (2, 1));
+    assert_eq!(udp.announce(&done.event(Event::Stopped)).seeders, 1);
+    assert_eq!(count(&tracker, "too early"), 2);
+    tracker.configure("listen.tcp_udp 127.0.0.1:0\n");
+    tracker.reload("reload: done");
+    udp.announce(&leecher);
+    assert_eq!(udp.announce(&leecher).peers.len(), 1);
+}
+
+fn swarms_take_in_so_many(workers: usize) {
+    let setup = Setup::new().workers(workers);
+    let setup = setup.setting("limit.torrent_peers_max 5");
+    let tracker = setup.setting("limit.address_peers_max 2").start();
+    let udp: Vec<_> = (2..6)
+        .map(|n| Udp::connect_from(ip(n), tracker.udp()))
+        .collect();
+    for _ in 0..2 {
+        for udp in &udp {
+            for port in 7000..7003 {
+                udp.announce(&Announce::leecher(torrent(1), port));
+            }
+        }
+    }
+    let told = udp[3].announce(&Announce::leecher(torrent(1), 7002));
+    // Who is not taken in is told of others.
+    assert_eq!((told.leechers, told.peers.len()), (5, 5));
+    // The third of the first two addresses is one too many of these; all others come when the
+    // swarm is full: 2 of the third address and 3 of the fourth, then 1, 1, 2, 3, and the last.
+    assert_eq!(count(&tracker, "address full"), 2);
+    assert_eq!(count(&tracker, "swarm full"), 13);
 }

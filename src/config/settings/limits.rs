@@ -64,6 +64,30 @@ pub(super) const LIMITS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "limit.torrent_peers_max",
+        value: "N",
+        default: "0",
+        help: "Take no more peers into a swarm of so many; 0 for no limit",
+        kind: Kind::Number(0, u32::MAX, |d| &mut d.limits.torrent_peers_max),
+        ..ROW
+    },
+    Setting {
+        key: "limit.address_peers_max",
+        value: "N",
+        default: "0",
+        help: "Take so many peers of one source into a swarm; 0 for no limit",
+        kind: Kind::Number(0, u32::MAX, |d| &mut d.limits.address_peers_max),
+        ..ROW
+    },
+    Setting {
+        key: "tracker.enforce_interval",
+        value: "yes|no",
+        default: "no",
+        help: "Whether to tell of no peers who comes back before half the least interval",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.enforce_interval),
+        ..ROW
+    },
+    Setting {
         key: "limit.strikes",
         value: "N",
         default: "0",
