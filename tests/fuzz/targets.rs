@@ -229,11 +229,20 @@ pub fn announce_answer(bytes: &[u8]) {
     let Some(answer) = answer::Announce::parse(bytes, &mut peers) else {
         return;
     };
+    // There is no room for ids in the compact form.
+    let bare = Peers {
+        ids: Vec::new(),
+        ..answer.peers.clone()
+    };
+    let compact = answer::Announce {
+        peers: &bare,
+        ..answer
+    };
     for asker in [Family::V4, Family::V6] {
         let mut emitted = Vec::new();
         answer.emit_compact(asker, &mut emitted);
         let mut again = Peers::default();
-        assert_eq!(answer::Announce::parse(&emitted, &mut again), Some(answer));
+        assert_eq!(answer::Announce::parse(&emitted, &mut again), Some(compact));
     }
     let mut emitted = Vec::new();
     answer.emit_dictionaries(&mut emitted);
