@@ -25,10 +25,11 @@ FILES = ROOT / "scripts" / "openwrt" / "files"
 ARCHITECTURES = {
     "mipsel": ["mipsel_24kc", "mipsel_24kc_24kf", "mipsel_74kc"],
     "mips": ["mips_24kc"],
-    "armv7": ["arm_cortex-a5_vfpv4", "arm_cortex-a7", "arm_cortex-a7_neon-vfpv4",
-              "arm_cortex-a7_vfpv4", "arm_cortex-a8_vfpv3", "arm_cortex-a9",
-              "arm_cortex-a9_neon", "arm_cortex-a9_vfpv3-d16", "arm_cortex-a15_neon-vfpv4"],
-    "armv6": ["arm_arm1176jzf-s_vfp"],
+    "armv7": ["arm_cortex-a5_vfpv4", "arm_cortex-a7_neon-vfpv4", "arm_cortex-a7_vfpv4",
+              "arm_cortex-a8_vfpv3", "arm_cortex-a9_neon", "arm_cortex-a9_vfpv3-d16",
+              "arm_cortex-a15_neon-vfpv4"],
+    # Those that name no floating point unit have none, whatever their core.
+    "armv6": ["arm_arm1176jzf-s_vfp", "arm_cortex-a7", "arm_cortex-a9"],
     "armv5": ["arm_arm926ej-s"],
     "aarch64": ["aarch64_generic", "aarch64_cortex-a53", "aarch64_cortex-a72",
                 "aarch64_cortex-a76"],
