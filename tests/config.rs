@@ -271,7 +271,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --nofile 64000 --core -1 --keep-alive off --no-udp no \
          --tracker.hang_secs_max 30 --tracker.enforce_interval yes \
          --charset utf-8 \
-         --locale de_CH.UTF-8 --failed 4 \
+         --locale de_CH.UTF-8 --failed 4 --log.status json \
          --tracker.memory_limit 24M --tracker.max_torrents 7 --tracker.max_peers 8",
     );
     let expected = Config {
@@ -342,6 +342,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         stats_charset: Some("utf-8".into()),
         stats_separator: Some('\''),
         failed: 4,
+        status: "json",
         idle_secs_max: 6,
         request_secs_max: 7,
         hang_secs_max: 30,

@@ -44,6 +44,7 @@ _trackerd() {
         -u
         --tracker.user
         --tracker.hang_secs_max
+        --log.status
         --log-level
         --log.level
         --interval
@@ -191,6 +192,9 @@ _trackerd() {
         ;;
     --tracker.hang_secs_max)
         :
+        ;;
+    --log.status)
+        mapfile -t COMPREPLY < <(compgen -W 'off line json' -- "$current")
         ;;
     --log-level | --log.level)
         mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$current")

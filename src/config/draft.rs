@@ -76,6 +76,7 @@ pub struct Draft {
     pub idle_secs_max: Option<u32>,
     pub request_secs_max: Option<u32>,
     pub hang_secs_max: Option<u32>,
+    pub status: Option<&'static str>,
     pub log_level: Option<&'static str>,
 }
 
@@ -188,6 +189,12 @@ impl Draft {
         }
     }
 
+    /// Ours, or opentracker's.
+    fn workers(&self) -> Option<usize> {
+        let theirs = self.udp_workers.filter(|&workers| workers > 0);
+        self.workers.or(theirs).map(|workers| workers as usize)
+    }
+
     fn finish(mut self) -> Config {
         if self.listens.is_empty() {
             self.put_listen(Place::Everywhere(PORT), true, true);
@@ -196,12 +203,9 @@ impl Draft {
         self.leave_out();
         let intervals = self.intervals();
         let numwant_max = self.numwant_max.unwrap_or(200);
-        let workers = self
-            .workers
-            .or(self.udp_workers.filter(|&workers| workers > 0));
         Config {
+            workers: self.workers(),
             listens: self.listens,
-            workers: workers.map(|workers| workers as usize),
             open_files: self.nofile,
             core_bytes: self.core,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
@@ -255,6 +259,7 @@ impl Draft {
             idle_secs_max: self.idle_secs_max.unwrap_or(30),
             request_secs_max: self.request_secs_max.unwrap_or(10),
             hang_secs_max: self.hang_secs_max.unwrap_or(60),
+            status: self.status.unwrap_or("off"),
             log_level: self.log_level.unwrap_or("info"),
         }
     }

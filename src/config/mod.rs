@@ -152,6 +152,9 @@ pub struct Config {
     pub request_secs_max: Seconds,
     /// How long a worker may not move before the process ends; 0 for any time.
     pub hang_secs_max: Seconds,
+    /// Whether to write a line for each pass of the sweep to the standard output, and how: `off`,
+    /// `line` or `json`.
+    pub status: &'static str,
     /// The least important messages to log: error, warn, info, debug or trace.
     pub log_level: &'static str,
 }

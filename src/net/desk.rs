@@ -10,6 +10,7 @@ use crate::net::requests::Requests;
 use crate::net::rules::Rules;
 use crate::net::tempo;
 use crate::stats::page::About;
+use crate::stats::status;
 use crate::stats::traffic::Traffic;
 use crate::stats::{Count, Counters, NUMWANTS, Tally};
 use crate::swarm::Swept;
@@ -49,6 +50,8 @@ pub struct Terms {
     pub page_type: String,
     /// What stands between its thousands.
     pub separator: Option<char>,
+    /// Whether a line is written for each pass of the sweep, and how: `off`, `line` or `json`.
+    pub status: &'static str,
     /// How often the process has failed before, as it was told.
     pub failed: u32,
     /// The most connections of one worker.
@@ -121,6 +124,8 @@ pub struct Desk {
     pub counters: Counters,
     /// What went over the sockets.
     pub traffic: Traffic,
+    /// What the last pass of the sweep came to.
+    pub pass: status::Pass,
     /// The number of this worker.
     pub worker: usize,
     /// When the process started, by the time of day.
@@ -160,6 +165,7 @@ impl Desk {
             cookie,
             counters,
             traffic: Traffic::default(),
+            pass: status::Pass::default(),
             worker: 0,
             started: 0,
             tempo: tempo::Pace::default(),

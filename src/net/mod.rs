@@ -13,6 +13,7 @@ mod door;
 mod errands;
 mod fifo;
 mod health;
+mod herald;
 mod http;
 pub mod journal;
 mod livesync;

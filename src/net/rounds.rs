@@ -157,6 +157,7 @@ fn sheet(shard: &Shard, desk: &Desk) -> Sheet {
     Sheet {
         counters,
         traffic: desk.traffic.clone(),
+        pass: desk.pass,
         numwants: desk.numwants.clone(),
         renewals: Tally(*shard.renewals()),
         torrents: totals.torrents.into(),

@@ -235,6 +235,7 @@ fn terms(config: &Config, grants: Grants, budget: Budget) -> Terms {
         },
         separator: config.stats_separator,
         failed: config.failed,
+        status: config.status,
         redirect_url: config.redirect_url.clone(),
         stats_path: config.stats_path.clone(),
         full_scrape_interval: config.full_scrape_interval,

@@ -12,6 +12,7 @@ use mio::{Events, Poll, Token};
 
 use crate::net::bind::Sockets;
 use crate::net::desk::Desk;
+use crate::net::herald::Herald;
 use crate::net::livesync::Livesync;
 use crate::net::memory::Budget;
 use crate::net::rates::Meter;
@@ -22,7 +23,8 @@ use crate::net::watchdog::Pulse;
 use crate::net::{Office, Router, Shared, Ticket, random_seed};
 use crate::router::Lanes;
 use crate::stats::Count;
-use crate::swarm::Shard;
+use crate::stats::status::Pass;
+use crate::swarm::{Shard, Sights};
 use crate::sys::clock::Clock;
 use crate::sys::memory;
 use crate::types::{Family, Reply, Seconds};
@@ -73,6 +75,8 @@ pub struct Worker {
     sweeping: bool,
     /// What has expired since memory was last given back, peers and torrents.
     litter: u32,
+    /// How long the present pass of the sweep has taken, in microseconds.
+    sweep_micros: u32,
 }
 
 /// The protocols of one worker, and what they answer with.
@@ -84,6 +88,9 @@ struct Desks {
     /// Connections that wait for the sheets of all workers, and whether those are on their way.
     readers: Vec<tcp::Return>,
     surveying: bool,
+    /// Whether the sheets are wanted for a status line.
+    status_due: bool,
+    herald: Herald,
 }
 
 impl Worker {
@@ -111,6 +118,7 @@ impl Worker {
             livesync.register(poll.registry(), LIVESYNC)?;
             router.keep_news();
         }
+        let status_due = desk.worker == 0 && desk.terms.status != "off";
         let lanes = Desks {
             udp,
             tcp,
@@ -118,6 +126,8 @@ impl Worker {
             desk,
             readers: Vec::new(),
             surveying: false,
+            status_due,
+            herald: Herald::default(),
         };
         let meter = Meter::new(lanes.desk.worker);
         let clock = shared.clock;
@@ -135,6 +145,7 @@ impl Worker {
             panics: 0,
             sweeping: false,
             litter: 0,
+            sweep_micros: 0,
         })
     }
 
@@ -242,17 +253,8 @@ impl Worker {
             let room = lanes.desk.terms.budget.room;
             router.set_room(self.shared.shares.claim(self.me, router.held(), room));
         }
-        if self.sweeping {
-            let swept = router.sweep(now);
-            lanes.desk.count_swept(&swept);
-            self.sweeping = swept.more;
-            hurry |= swept.more;
-            self.litter = self.litter.saturating_add(swept.peers + swept.torrents);
-        }
-        if self.litter > LITTER_MAX && !self.sweeping {
-            self.litter = 0;
-            memory::give_back_now();
-        }
+        hurry |= self.sweep(now);
+        let Worker { router, lanes, .. } = self;
         if let Some(livesync) = &mut lanes.livesync {
             livesync.flush(router, &mut lanes.desk);
         }
@@ -289,7 +291,46 @@ impl Panics {
     }
 }
 
+impl Worker {
+    /// Lets go who has been silent for too long, if some are due; whether there is more to do now.
+    fn sweep(&mut self, now: Seconds) -> bool {
+        let Worker { router, lanes, .. } = self;
+        if self.sweeping {
+            let began = self.clock.micros();
+            let swept = router.sweep(now);
+            let micros = self.clock.micros().wrapping_sub(began);
+            lanes.desk.count_swept(&swept);
+            self.sweep_micros = self.sweep_micros.saturating_add(micros);
+            self.sweeping = swept.more;
+            self.litter = self.litter.saturating_add(swept.peers + swept.torrents);
+            if let Some(sights) = swept.pass {
+                lanes.pass_ended(sights, mem::take(&mut self.sweep_micros));
+            }
+        }
+        if self.litter > LITTER_MAX && !self.sweeping {
+            self.litter = 0;
+            memory::give_back_now();
+        }
+        self.sweeping
+    }
+}
+
 impl Desks {
+    /// Takes note of a pass of the sweep. The first worker's passes are those that are told.
+    fn pass_ended(&mut self, sights: Sights, micros: u32) {
+        let desk = &mut self.desk;
+        desk.pass = Pass {
+            large: sights.large.into(),
+            peers_most: sights.peers_most.into(),
+            piece_peers_most: sights.piece_peers_most.into(),
+            piece_torrents_most: sights.piece_torrents_most.into(),
+            peers_gone: sights.peers_gone.into(),
+            torrents_gone: sights.torrents_gone.into(),
+            micros: micros.into(),
+        };
+        self.status_due |= desk.worker == 0 && desk.terms.status != "off";
+    }
+
     fn ready(&mut self, event: &Event, router: &mut Router) {
         match event.token() {
             WAKE => {}
@@ -353,7 +394,7 @@ impl Desks {
             }
         }
         // While sheets are on their way no others are asked for: they will do.
-        if !self.readers.is_empty() && !self.surveying {
+        if (self.status_due || !self.readers.is_empty()) && !self.surveying {
             self.surveying = router.send_round(Ticket::Survey, || Quest::Sheet.begin(workers));
             waiting |= !self.surveying;
         }
@@ -381,6 +422,9 @@ impl Lanes<Ticket, Round> for Desks {
             Ticket::Survey => {
                 self.surveying = false;
                 let sum = rounds::sheets(&parts);
+                if mem::take(&mut self.status_due) {
+                    self.herald.proclaim(&sum, &self.desk);
+                }
                 for at in mem::take(&mut self.readers) {
                     self.tcp.deliver_sheet(at, &sum, &mut self.desk);
                 }

@@ -8,6 +8,7 @@ mod everything;
 pub mod modes;
 mod networks;
 pub mod page;
+pub mod status;
 mod top;
 pub mod traffic;
 
@@ -258,6 +259,8 @@ pub struct Sheet {
     pub renewals: Tally<RENEWALS>,
     /// What went over the sockets.
     pub traffic: Traffic,
+    /// What the last pass of the sweep came to.
+    pub pass: status::Pass,
     /// Torrents known.
     pub torrents: u64,
     /// Seeders in them.
@@ -281,6 +284,7 @@ impl Sheet {
             sum.numwants.merge(&sheet.numwants);
             sum.renewals.merge(&sheet.renewals);
             sum.traffic.merge(&sheet.traffic);
+            sum.pass.merge(&sheet.pass);
             sum.torrents += sheet.torrents;
             sum.seeders += sheet.seeders;
             sum.leechers += sheet.leechers;

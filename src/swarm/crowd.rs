@@ -68,6 +68,13 @@ impl Crowd {
         }
     }
 
+    /// How many peers the fullest part holds that is kept in one piece.
+    pub fn fullest(&self) -> usize {
+        let (v4, v6) = (&self.v4, &self.v6);
+        let v4 = v4.seeders.fullest().max(v4.leechers.fullest());
+        v4.max(v6.seeders.fullest()).max(v6.leechers.fullest())
+    }
+
     /// Whether all peers can be moved elsewhere in one step.
     pub fn is_small(&self) -> bool {
         self.v4.is_small() && self.v6.is_small()

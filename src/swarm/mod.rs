@@ -70,6 +70,7 @@ use pressure::Evicted;
 use sample::Question;
 pub use store::Totals;
 use store::{Known, Store};
+pub use sweep::Sights;
 use sweep::{Broom, END};
 pub use walk::{Cursor, PeersCursor, Seen};
 
@@ -161,6 +162,7 @@ struct Pass {
     at: u64,
     /// How long it is to take.
     secs: Seconds,
+    sights: Sights,
 }
 
 /// What a call of [`Shard::sweep`] did.
@@ -177,6 +179,8 @@ pub struct Swept {
     pub unstored: [u32; 2],
     /// Whether there is more to do now: call again soon.
     pub more: bool,
+    /// What the pass came to that has ended with this call.
+    pub pass: Option<Sights>,
 }
 
 impl Shard {
@@ -193,6 +197,7 @@ impl Shard {
                 began: now,
                 at: 0,
                 secs: pass_secs(limits.peer_secs),
+                sights: Sights::default(),
             },
             peer_secs: limits.peer_secs,
             renewals: [0; RENEWAL_MINUTES],
@@ -290,6 +295,7 @@ impl Shard {
             began,
             at,
             secs,
+            sights,
         } = self.sweep;
         let elapsed = now.saturating_sub(began);
         let due = (END * u64::from(elapsed) / u64::from(secs)).min(END);
@@ -299,29 +305,43 @@ impl Shard {
             moment,
             pass: number,
             budget: SWEEP_BUDGET,
+            sights,
         };
+        let pieces = self.store.torrents.fullest() as u32;
         self.sweep.at = self.store.sweep(at, due, &mut broom);
         let ids_swept = (self.ids).sweep(&mut self.store.ledger, due, moment, &mut broom.budget);
         let mut more = self.sweep.at < due || !ids_swept;
-        if due == END && !more {
+        let after = self.store.totals;
+        let peers = before.peers() - after.peers();
+        let torrents = before.torrents - after.torrents;
+        let sights = Sights {
+            peers_gone: sights.peers_gone.saturating_add(peers),
+            torrents_gone: sights.torrents_gone.saturating_add(torrents),
+            piece_torrents_most: sights.piece_torrents_most.max(pieces),
+            ..broom.sights
+        };
+        self.sweep.sights = sights;
+        let ends = due == END && !more;
+        if ends {
             self.sweep = Pass {
                 number: number.wrapping_add(1),
                 began: now,
                 at: 0,
                 secs: pass_secs(self.peer_secs),
+                sights: Sights::default(),
             };
             self.clock.begin_pass();
             self.ids.begin_pass();
         }
-        let after = self.store.totals;
         let (store, evicted) = (&mut self.store, &mut self.evicted);
         more |= store.relieve(moment, &mut self.dice, evicted);
         Swept {
-            peers: before.peers() - after.peers(),
-            torrents: before.torrents - after.torrents,
+            peers,
+            torrents,
             evicted: mem::take(&mut self.evicted.0),
             unstored: mem::take(&mut self.unstored),
             more,
+            pass: ends.then_some(sights),
         }
     }
 

@@ -5,7 +5,7 @@ use crate::types::{Family, InfoHash, Seconds};
 use super::block::Block;
 use super::clock::Moment;
 use super::store::{Known, Store};
-use super::table::Slot;
+use super::table::{Place, Slot};
 use super::torrent::{Shape, Torrent};
 
 /// Torrents, free slots included, that are swept before the budget is looked at again.
@@ -31,7 +31,29 @@ pub struct Broom {
     pub pass: u32,
     /// IPv4 slots of crowds, some nanoseconds each, that may still be looked at.
     pub budget: usize,
+    /// What this pass has met so far.
+    pub sights: Sights,
 }
+
+/// What a pass of the sweep has met and done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sights {
+    /// Torrents with more than [`LARGE_PEERS`] peers.
+    pub large: u32,
+    /// The most peers that a torrent was left with.
+    pub peers_most: u32,
+    /// The most peers that were kept in one piece, before those went who had been silent.
+    pub piece_peers_most: u32,
+    /// The most torrents that were kept in one piece, before some of them went.
+    pub piece_torrents_most: u32,
+    /// Peers that went.
+    pub peers_gone: u32,
+    /// Torrents that went.
+    pub torrents_gone: u32,
+}
+
+/// A torrent with more peers is a large one.
+const LARGE_PEERS: usize = 256;
 
 /// What sweeping a torrent came to.
 enum Fate {
@@ -54,6 +76,9 @@ impl Store {
             let (mut walk, mut goes) = (stretch, self.torrents.ends_segment(&stretch));
             while self.torrents.find_next(&mut walk) {
                 let hash = self.torrents.at(walk.place).hash(&self.keys);
+                let (_, piece) = self.peers_at(walk.place);
+                let most = &mut broom.sights.piece_peers_most;
+                *most = (*most).max(piece as u32);
                 match self.expire(
                     Known {
                         place: walk.place,
@@ -68,6 +93,12 @@ impl Store {
                         break;
                     }
                 }
+                // Those that lie here, but belong elsewhere, are met there too.
+                if u64::from(hash) >= from && u64::from(hash) < next {
+                    let (peers, _) = self.peers_at(walk.place);
+                    broom.sights.large += u32::from(peers > LARGE_PEERS);
+                    broom.sights.peers_most = broom.sights.peers_most.max(peers as u32);
+                }
                 self.torrents.advance(&mut walk);
             }
             if goes {
@@ -79,6 +110,19 @@ impl Store {
             from = next;
         }
         from
+    }
+
+    /// How many peers a torrent has, and how many of them are kept in one piece.
+    fn peers_at(&self, place: Place) -> (usize, usize) {
+        match self.torrents.at(place).shape() {
+            Shape::One(_) => (1, 1),
+            Shape::Block(_, lens) => (lens.peers(), lens.peers()),
+            Shape::Crowd(number) => {
+                let [crowd] = &*self.crowds[number as usize];
+                (crowd.lens().peers(), crowd.fullest())
+            }
+            Shape::Memory(_) => (0, 0),
+        }
     }
 
     /// Looks a torrent up for a request. In passing, it lets go who has been silent for too long

@@ -86,6 +86,11 @@ impl<S: Slot> Table<S> {
         self.len
     }
 
+    /// How many slots of the fullest segment are in use.
+    pub fn fullest(&self) -> usize {
+        self.segments.iter().map(Segment::len).max().unwrap_or(0)
+    }
+
     /// Whether it is one segment at most.
     pub fn is_small(&self) -> bool {
         self.segments.len() <= 1

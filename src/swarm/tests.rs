@@ -486,3 +486,41 @@ fn memories_from_before_last_as_long_as_others() {
     let completed = shard.scrape(now, &torrent(2)).unwrap().completed;
     assert_eq!((completed, shard.totals().torrents), (8, 1));
 }
+
+#[test]
+fn a_pass_tells_what_it_has_met() {
+    let mut shard = Shard::new([5, 6], LIMITS, START);
+    let mut found = Peers::default();
+    for (number, peers) in [(1, 1), (2, 200), (3, 300), (4, 5000)] {
+        for n in 0..peers {
+            let keep_secs = if n < 20 { LONGEST } else { 90 };
+            let a = Announce {
+                keep_secs,
+                ..announce(number, peer(Family::V4, n), false)
+            };
+            shard.announce(START, &a, &mut found);
+        }
+    }
+    // The usual pass, then one after which the short lives are over.
+    let mut passes = Vec::new();
+    for now in START..START + 2000 {
+        loop {
+            let swept = shard.sweep(now);
+            passes.extend(swept.pass);
+            if !swept.more {
+                break;
+            }
+        }
+    }
+    let first = passes[0];
+    assert!(first.piece_peers_most > 300, "{first:?}");
+    assert_eq!(first.piece_torrents_most, 4);
+    let gone: u32 = passes.iter().map(|pass| pass.peers_gone).sum();
+    assert_eq!(gone, 180 + 280 + 4980);
+    assert!(passes.iter().all(|pass| pass.torrents_gone <= 1));
+    let last = passes[passes.len() - 1];
+    assert_eq!(
+        (last.peers_gone, last.peers_most, last.piece_peers_most),
+        (0, 20, 20)
+    );
+}

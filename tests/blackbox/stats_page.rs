@@ -151,3 +151,26 @@ fn it_speaks_as_it_is_told_to() {
     });
     tracker.stop();
 }
+
+#[test]
+fn status_lines_go_to_the_standard_output() {
+    for (workers, kind) in [(1, "line"), (2, "line"), (1, "json"), (2, "json")] {
+        let setup = Setup::new().workers(workers).setting("load.limit 1.5");
+        let mut tracker = setup.setting(&format!("log.status {kind}")).start();
+        let line = tracker.first_line();
+        let parts = match kind {
+            "line" => [
+                "       0 TP       0 TT       0 TL ",
+                " ML: 1.50  I: ",
+                " RPS: 0/0/0/0\n",
+            ],
+            _ => [
+                "\"TP\":0,\"TT\":0,\"TL\":0,",
+                "\"ML\":1.50,\"I\":[",
+                "\"RPS\":[0,0,0,0]}\n",
+            ],
+        };
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+        tracker.stop();
+    }
+}

@@ -291,6 +291,19 @@ impl Tracker {
         run("kill", &["-s", name, &self.pid().to_string()]);
     }
 
+    /// The first line it writes to stdout; to be asked for once.
+    #[track_caller]
+    pub fn first_line(&mut self) -> String {
+        let mut pipe = BufReader::new(self.child.stdout.take().unwrap());
+        let (sender, lines) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _ = pipe.read_line(&mut line);
+            let _ = sender.send(line);
+        });
+        lines.recv_timeout(PATIENCE).expect("no line on stdout")
+    }
+
     /// Everything it has said on stderr.
     pub fn log(&self) -> String {
         self.log.text()

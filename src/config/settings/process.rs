@@ -102,6 +102,14 @@ pub(super) const PROCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "log.status",
+        value: "KIND",
+        default: "off",
+        help: "Write a line of counts to the standard output for each pass of the sweep",
+        kind: Kind::Word(&["off", "line", "json"], |d| &mut d.status),
+        ..ROW
+    },
+    Setting {
         key: "log.level",
         value: "LEVEL",
         default: "info",
