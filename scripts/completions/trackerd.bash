@@ -78,6 +78,7 @@ _trackerd() {
         --access.full_scrape
         --access.full_scrape_net
         --access.full_scrape_interval
+        --stats.woodpeckers
         --stats.fulllog
         --charset
         --stats.charset
@@ -270,6 +271,9 @@ _trackerd() {
         ;;
     --access.full_scrape_interval)
         :
+        ;;
+    --stats.woodpeckers)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
         ;;
     --stats.fulllog)
         :

@@ -54,6 +54,7 @@ complete -c trackerd -l access.stats_path -x -d 'Where the statistics are, witho
 complete -c trackerd -l access.full_scrape -x -a 'yes no' -d 'Whether to list all torrents for those who ask'
 complete -c trackerd -l access.full_scrape_net -x -d 'List all torrents only for this address or network'
 complete -c trackerd -l access.full_scrape_interval -x -d 'The least time between two such lists for one address; 0 for none'
+complete -c trackerd -l stats.woodpeckers -x -a 'yes no' -d 'Count networks that announce too early, for /stats?mode=woodpeckers'
 complete -c trackerd -l stats.fulllog -x -d 'Keep the HTTP requests from this network for /stats?mode=fulllog'
 complete -c trackerd -l charset -l stats.charset -x -d 'The character set that the page of statistics says it is in, such as utf-8'
 complete -c trackerd -l locale -l stats.locale -x -d 'Set thousands apart on the page of statistics, as in this language, such as en_US'

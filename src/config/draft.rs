@@ -9,6 +9,7 @@ use super::values::{self, Place};
 use super::{Amount, Config, HashFile, Listen};
 use crate::error::{Exit, Fatal};
 use crate::types::Net;
+use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
@@ -50,6 +51,7 @@ pub struct Draft {
     pub full_scrape: Option<&'static str>,
     pub full_scrapers: Vec<Net>,
     pub full_scrape_interval: Option<u32>,
+    pub woodpeckers: Option<&'static str>,
     pub watched: Vec<Net>,
     pub stats_path: Option<String>,
     pub stats_charset: Option<String>,
@@ -195,6 +197,15 @@ impl Draft {
         self.workers.or(theirs).map(|workers| workers as usize)
     }
 
+    /// Who may have the list of all torrents, if not everybody.
+    fn full_scrapers(&mut self) -> Option<Vec<Net>> {
+        let nets = mem::take(&mut self.full_scrapers);
+        match self.full_scrape {
+            Some("no") => Some(Vec::new()),
+            _ => (!nets.is_empty()).then_some(nets),
+        }
+    }
+
     fn finish(mut self) -> Config {
         if self.listens.is_empty() {
             self.put_listen(Place::Everywhere(PORT), true, true);
@@ -202,6 +213,7 @@ impl Draft {
         self.bless();
         self.leave_out();
         let intervals = self.intervals();
+        let full_scrapers = self.full_scrapers();
         let numwant_max = self.numwant_max.unwrap_or(200);
         Config {
             workers: self.workers(),
@@ -227,11 +239,9 @@ impl Draft {
             fifo_add: self.fifo_add,
             fifo_delete: self.fifo_delete,
             stats_readers: self.stats_readers,
-            full_scrapers: match self.full_scrape {
-                Some("no") => Some(Vec::new()),
-                _ => (!self.full_scrapers.is_empty()).then_some(self.full_scrapers),
-            },
+            full_scrapers,
             full_scrape_interval: self.full_scrape_interval.unwrap_or(300),
+            woodpeckers: self.woodpeckers == Some("yes"),
             watched: self.watched,
             stats_charset: self.stats_charset,
             stats_separator: self.stats_separator,

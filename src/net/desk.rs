@@ -12,7 +12,7 @@ use crate::net::tempo;
 use crate::stats::page::About;
 use crate::stats::status;
 use crate::stats::traffic::Traffic;
-use crate::stats::{Count, Counters, NUMWANTS, Tally};
+use crate::stats::{Count, Counters, NUMWANTS, Networks, Tally};
 use crate::swarm::Swept;
 use crate::sys::process::{self, Ration};
 use crate::types::{Family, Seconds};
@@ -56,6 +56,8 @@ pub struct Terms {
     pub failed: u32,
     /// The most connections of one worker.
     pub connections_max: usize,
+    /// Whether those who come much too early are counted by their networks.
+    pub woodpeckers: bool,
     /// The least time between two full scrapes of one address; 0 for none.
     pub full_scrape_interval: Seconds,
     /// How long a worker may not move; 0 for any time.
@@ -134,6 +136,8 @@ pub struct Desk {
     pub tempo: tempo::Pace,
     /// Announces by their numwant, as far as it is granted.
     pub numwants: Tally<NUMWANTS>,
+    /// Networks of those who come much too early.
+    pub woodpeckers: Networks,
     /// Requests kept for `/stats?mode=fulllog`.
     pub requests: Requests,
     /// Who had the list of all torrents lately, at whatever worker.
@@ -170,6 +174,7 @@ impl Desk {
             started: 0,
             tempo: tempo::Pace::default(),
             numwants: Tally::default(),
+            woodpeckers: Networks::default(),
             requests: Requests::default(),
             modest,
             tracker_id,
@@ -231,6 +236,10 @@ impl Desk {
             return;
         }
         self.watched = self.now;
+        // Every other time, as often as opentracker does it.
+        if (self.now / WATCH_SECS).is_multiple_of(2) {
+            self.woodpeckers.fade();
+        }
         for ((what, text), seen) in WATCHED.iter().zip(&mut self.seen) {
             let total = self.counters.total(*what);
             let new = total.wrapping_sub(mem::replace(seen, total));

@@ -79,6 +79,7 @@ enum Question {
     /// Of the largest torrents, so many.
     Top(usize),
     Networks,
+    Woodpeckers,
     Requests,
     /// One that is answered without asking anybody.
     Page,
@@ -227,6 +228,7 @@ impl Http {
         let body = match pending.question {
             Question::Top(places) => rounds::top(&parts).text(places).into_bytes(),
             Question::Networks => rounds::networks(&parts).text().into_bytes(),
+            Question::Woodpeckers => rounds::networks(&parts).list(28).into_bytes(),
             Question::Requests => rounds::requests(parts),
             _ => return false,
         };
@@ -250,6 +252,10 @@ impl Http {
             Ok(Mode::Text(text)) => (Question::Text(text), Quest::Sheet),
             Ok(Mode::Top(places)) => (Question::Top(places), Quest::Top),
             Ok(Mode::Networks) => (Question::Networks, Quest::Networks),
+            Ok(Mode::Woodpeckers) if !desk.terms.woodpeckers => {
+                return pending.page(Status::INTERNAL_ERROR, desk, out);
+            }
+            Ok(Mode::Woodpeckers) => (Question::Woodpeckers, Quest::Woodpeckers),
             Ok(Mode::Requests) if desk.gate.watched.is_empty() => {
                 return pending.page(Status::INTERNAL_ERROR, desk, out);
             }

@@ -8,7 +8,7 @@ use crate::types::{Entry, Family, InfoHash, PeerAddr, Peers};
 
 /// Torrents of a page, all workers together. They and what it takes to choose them are some two
 /// megabytes at most, for as long as somebody reads the page.
-const PAGE_ENTRIES_MAX: usize = 40_000;
+const PAGE_ENTRIES_MAX: usize = 32_000;
 
 /// Torrents looked at in one step, and peers of large swarms: some tens of microseconds.
 const TORRENTS_A_STEP: usize = 2000;
@@ -25,6 +25,8 @@ pub enum Quest {
     Top,
     /// The networks with the most peers.
     Networks,
+    /// The networks from which announces came too early.
+    Woodpeckers,
     /// Requests that were kept.
     Requests,
 }
@@ -39,6 +41,8 @@ pub enum Round {
     Top(Top, Cursor),
     /// See [`Quest::Networks`].
     Networks(Networks, PeersCursor, Peers),
+    /// See [`Quest::Woodpeckers`].
+    Woodpeckers(Networks),
     /// See [`Quest::Requests`].
     Requests(Vec<u8>),
 }
@@ -58,6 +62,7 @@ impl Quest {
                 PeersCursor::default(),
                 Peers::default(),
             ),
+            Quest::Woodpeckers => Round::Woodpeckers(Networks::default()),
             Quest::Requests => Round::Requests(Vec::new()),
         }
     }
@@ -88,6 +93,10 @@ impl Round {
                     networks.count(address);
                 }
                 !more
+            }
+            Round::Woodpeckers(networks) => {
+                *networks = desk.woodpeckers.clone();
+                true
             }
             Round::Requests(text) => {
                 *text = desk.requests.take();
@@ -129,7 +138,7 @@ pub fn top(parts: &[Round]) -> Top {
 pub fn networks(parts: &[Round]) -> Networks {
     let mut sum = Networks::default();
     for part in parts {
-        if let Round::Networks(networks, ..) = part {
+        if let Round::Networks(networks, ..) | Round::Woodpeckers(networks) = part {
             sum.merge(networks);
         }
     }

@@ -227,6 +227,7 @@ impl Worker {
                 livesync.engine().set_nodes(Arc::clone(&rules.nodes));
             }
             router.restrict(rules.quota);
+            router.keep_woodpeckers(rules.terms.woodpeckers);
             lanes.desk.obey(rules);
             lanes.desk.follow(self.shared.pace());
         }
@@ -242,6 +243,9 @@ impl Worker {
             lanes.ready(event, router);
         }
         let mut hurry = router.collect(now, lanes);
+        for ip in router.woodpeckers() {
+            lanes.desk.woodpeckers.count(ip);
+        }
         if now != self.ticked {
             self.ticked = now;
             lanes.desk.follow(self.shared.pace());

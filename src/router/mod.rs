@@ -12,6 +12,7 @@ mod owner;
 mod page;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 use smallvec::SmallVec;
 
@@ -110,8 +111,16 @@ pub struct Router<T, R> {
     found: Peers,
     scraped: Vec<Scraped>,
     spares: Vec<Peers>,
-    /// Announces that told something new, if anybody wants to know.
+    notes: Notes,
+}
+
+/// What is kept of announces for those who want to know.
+#[derive(Default)]
+struct Notes {
+    /// Announces that told something new.
     news: Option<Vec<Announce>>,
+    /// Who came too early.
+    woodpeckers: Option<Vec<IpAddr>>,
 }
 
 impl<T: Copy, R> Router<T, R> {
@@ -128,7 +137,7 @@ impl<T: Copy, R> Router<T, R> {
             found: Peers::default(),
             scraped: Vec::new(),
             spares: Vec::new(),
-            news: None,
+            notes: Notes::default(),
         }
     }
 
@@ -144,7 +153,7 @@ impl<T: Copy, R> Router<T, R> {
         let owner = self.owners.owner(&announce.info_hash);
         if owner == self.me {
             let found = &mut self.found;
-            let counts = hear(&mut self.shard, &mut self.news, now, announce, found);
+            let counts = hear(&mut self.shard, &mut self.notes, now, announce, found);
             return Some(Reply::Announce(counts, found));
         }
         let (back, room) = match home {
@@ -282,9 +291,7 @@ impl<T: Copy, R> Router<T, R> {
         self.shard = self.shard.anew(seed, now);
         self.visits.clear();
         (self.found, self.scraped, self.spares) = Default::default();
-        if let Some(news) = &mut self.news {
-            news.clear();
-        }
+        self.notes.clear();
     }
 
     /// Wakes the neighbours that have mail from us; once a turn. Whether answers still wait for
@@ -295,13 +302,25 @@ impl<T: Copy, R> Router<T, R> {
 
     /// Keeps [`news`](Self::news) from here on.
     pub fn keep_news(&mut self) {
-        self.news.get_or_insert_default();
+        self.notes.news.get_or_insert_default();
     }
 
     /// The announces that told other trackers' worth of news ([`Shard::is_news`]) since the last
     /// call, of this worker's torrents and whoever took them. To be called every turn.
     pub fn news(&mut self) -> impl Iterator<Item = Announce> {
-        self.news.iter_mut().flat_map(|news| news.drain(..))
+        self.notes.news.iter_mut().flat_map(|news| news.drain(..))
+    }
+
+    /// Keeps [`woodpeckers`](Self::woodpeckers) from here on, or doesn't any longer.
+    pub fn keep_woodpeckers(&mut self, keep: bool) {
+        let woodpeckers = self.notes.woodpeckers.take().unwrap_or_default();
+        self.notes.woodpeckers = keep.then_some(woodpeckers);
+    }
+
+    /// Who came too early ([`Shard::is_woodpecker`]) since the last call. To be called every turn.
+    pub fn woodpeckers(&mut self) -> impl Iterator<Item = IpAddr> {
+        let all = self.notes.woodpeckers.iter_mut();
+        all.flat_map(|woodpeckers| woodpeckers.drain(..))
     }
 
     /// Whether this worker owns the torrent.
@@ -338,8 +357,8 @@ impl<T: Copy, R> Router<T, R> {
                 back: Some(back),
                 room: mut found,
             } => {
-                let news = &mut self.news;
-                let counts = hear(&mut self.shard, news, now, &announce, &mut found);
+                let notes = &mut self.notes;
+                let counts = hear(&mut self.shard, notes, now, &announce, &mut found);
                 self.mail.answer(
                     back,
                     Letter::Announced {
@@ -356,7 +375,7 @@ impl<T: Copy, R> Router<T, R> {
                 ..
             } => {
                 let found = &mut self.found;
-                let counts = hear(&mut self.shard, &mut self.news, now, &announce, found);
+                let counts = hear(&mut self.shard, &mut self.notes, now, &announce, found);
                 lanes.deliver(ticket, Reply::Announce(counts, &self.found));
             }
             Letter::Announced {
@@ -404,19 +423,31 @@ impl<T: Copy, R> Router<T, R> {
     }
 }
 
-/// Announces to the shard, and keeps what it says if it is news.
+impl Notes {
+    fn clear(&mut self) {
+        self.news.iter_mut().for_each(Vec::clear);
+        self.woodpeckers.iter_mut().for_each(Vec::clear);
+    }
+}
+
+/// Announces to the shard, and keeps what somebody wants to know.
 fn hear(
     shard: &mut Shard,
-    news: &mut Option<Vec<Announce>>,
+    notes: &mut Notes,
     now: Seconds,
     announce: &Announce,
     found: &mut Peers,
 ) -> Counts {
     let counts = shard.announce(now, announce, found);
-    if let Some(news) = news
+    if let Some(news) = &mut notes.news
         && shard.is_news()
     {
         news.push(*announce);
+    }
+    if let Some(woodpeckers) = &mut notes.woodpeckers
+        && shard.is_woodpecker()
+    {
+        woodpeckers.push(announce.peer.ip());
     }
     counts
 }

@@ -15,6 +15,8 @@ pub enum Mode {
     Top(usize),
     /// The networks with the most peers.
     Networks,
+    /// The networks from which announces came too early.
+    Woodpeckers,
     /// The requests that were kept, which are then forgotten.
     Requests,
     /// All torrents, in a format that is named beside the mode.
@@ -24,7 +26,7 @@ pub enum Mode {
 }
 
 /// Every mode there is.
-const MODES: [(&str, Mode); 22] = [
+const MODES: [(&str, Mode); 23] = [
     ("peer", Mode::Text(peer)),
     ("torr", Mode::Text(torr)),
     ("conn", Mode::Text(conn)),
@@ -42,6 +44,7 @@ const MODES: [(&str, Mode); 22] = [
     ("s24s", Mode::Networks),
     ("top10", Mode::Top(10)),
     ("top100", Mode::Top(PLACES_MAX)),
+    ("woodpeckers", Mode::Woodpeckers),
     ("fulllog", Mode::Requests),
     ("tpbs", Mode::Torrents),
     ("statedump", Mode::State),
@@ -50,15 +53,15 @@ const MODES: [(&str, Mode); 22] = [
     ("counters", Mode::Text(counters)),
 ];
 
-/// What no opentracker answers: it knows these modes and has nothing to say.
-const EMPTY: [&str; 2] = ["busy", "woodpeckers"];
+/// What no opentracker answers: it knows the mode and has nothing to say.
+const EMPTY: &str = "busy";
 
 /// Why there is no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoMode {
     /// There is no such mode.
     Unknown,
-    /// There is, but not as this tracker is configured.
+    /// There is, but nothing is known.
     NotKept,
 }
 
@@ -68,7 +71,7 @@ pub enum NoMode {
 /// When there is none.
 pub fn find(name: Option<&[u8]>) -> Result<Mode, NoMode> {
     let name = name.unwrap_or(b"peer");
-    if EMPTY.iter().any(|known| known.as_bytes() == name) {
+    if name == EMPTY.as_bytes() {
         return Err(NoMode::NotKept);
     }
     let found = MODES.iter().find(|(known, _)| known.as_bytes() == name);

@@ -53,7 +53,7 @@ mod torrent;
 mod walk;
 
 use std::mem;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use crate::types::{Announce, Counts, Event, Family, InfoHash, PeerAddr, Peers, Seconds};
 
@@ -84,6 +84,11 @@ const RENEWAL_PART: Seconds = 16;
 
 /// How many minutes [`Shard::renewals`] tells apart: a peer's life, as opentracker knows it.
 pub const RENEWAL_MINUTES: usize = 45;
+
+/// A peer that was heard so many minutes before is one of those that opentracker calls
+/// woodpeckers (`WANT_SPOT_WOODPECKER`): the time it was told is longer. Within a minute much can
+/// happen to a client that isn't its fault.
+const WOODPECKER_MINUTES: Range<usize> = 1..20;
 
 /// How long things are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +149,7 @@ pub struct Shard {
     peer_secs: Seconds,
     renewals: [u64; RENEWAL_MINUTES],
     news: bool,
+    pecks: bool,
     /// Since the last sweep.
     evicted: Evicted,
     unstored: [u32; 2],
@@ -202,6 +208,7 @@ impl Shard {
             peer_secs: limits.peer_secs,
             renewals: [0; RENEWAL_MINUTES],
             news: false,
+            pecks: false,
             evicted: Evicted::default(),
             unstored: [0; 2],
             joins: true,
@@ -428,6 +435,12 @@ impl Shard {
         self.news
     }
 
+    /// Whether the peer of the last announce, which was no stop, came much earlier than it was
+    /// told.
+    pub fn is_woodpecker(&self) -> bool {
+        self.pecks
+    }
+
     fn hear<P: Peer>(
         &mut self,
         now: Seconds,
@@ -467,6 +480,7 @@ impl Shard {
         let store = &mut self.store;
         let before = before.filter(|&state| !moment.is_stale(state));
         let mut is_early = false;
+        self.pecks = false;
         if let Some(state) = before {
             let early_secs = self.quota.early_secs;
             let is_heard_within = self
@@ -478,6 +492,7 @@ impl Shard {
                 store.establish(known);
             }
             let minutes = (silent_secs / 60) as usize;
+            self.pecks = WOODPECKER_MINUTES.contains(&minutes);
             let count = &mut self.renewals[minutes.min(RENEWAL_MINUTES - 1)];
             *count = count.wrapping_add(1);
         }

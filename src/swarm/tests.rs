@@ -524,3 +524,22 @@ fn a_pass_tells_what_it_has_met() {
         (0, 20, 20)
     );
 }
+
+#[test]
+fn woodpeckers_come_again_after_a_minute_and_before_twenty() {
+    let mut shard = Shard::new([5, 6], LIMITS, START);
+    let mut found = Peers::default();
+    let mut now = START;
+    for (secs, is_woodpecker) in [
+        (0, false),
+        (30, false),
+        (300, true),
+        (1000, true),
+        (1300, false),
+        (LIMITS.peer_secs + 100, false),
+    ] {
+        now += secs;
+        shard.announce(now, &announce(1, peer(Family::V4, 1), false), &mut found);
+        assert_eq!(shard.is_woodpecker(), is_woodpecker, "after {secs} s");
+    }
+}

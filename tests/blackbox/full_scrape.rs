@@ -232,7 +232,8 @@ fn long_lists_come_whole(workers: usize) {
 
 fn the_largest_and_the_busiest_are_told(workers: usize) {
     let setup = Setup::new().workers(workers);
-    let tracker = setup.setting("stats.fulllog 127.0.0.5").start();
+    let setup = setup.setting("stats.fulllog 127.0.0.5");
+    let tracker = setup.setting("stats.woodpeckers yes").start();
     let all = fill(&tracker);
     let mut http = Http::connect(tracker.tcp());
     let largest = |of: fn(&(u16, u16, u16)) -> u16| {
@@ -271,6 +272,11 @@ fn the_largest_and_the_busiest_are_told(workers: usize) {
     for _ in 0..2 {
         Http::connect_from(watched, tracker.tcp()).ask(request);
     }
+    // Nobody has come again after a minute.
+    assert_eq!(
+        http.get("/stats?mode=woodpeckers").text(),
+        "Networks, limit /28:\n\n"
+    );
     let log = http.get("/stats?mode=fulllog").text();
     assert_eq!(
         log.matches(&format!(": 127.0.0.5\n{request}\n*\n\n"))

@@ -83,6 +83,14 @@ pub(super) const ACCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "stats.woodpeckers",
+        value: "yes|no",
+        default: "no",
+        help: "Count networks that announce too early, for /stats?mode=woodpeckers",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.woodpeckers),
+        ..ROW
+    },
+    Setting {
         key: "stats.fulllog",
         value: "IP[/BITS]",
         repeatable: true,
