@@ -21,7 +21,7 @@ fn run() -> Result<(), Fatal> {
     let args: Vec<_> = std::env::args_os().skip(1).collect();
     match config::parse(&args)? {
         Command::Run(config) => {
-            net::journal::open();
+            open_log();
             net::run(&config, args)?;
         }
         Command::Check(approval) => say(io::stderr(), &format!("{approval}\n")),
@@ -36,4 +36,11 @@ fn run() -> Result<(), Fatal> {
 /// Whoever closes the pipe doesn't want to read on.
 fn say(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
+}
+
+/// Messages go to stderr without time stamps: whoever collects them knows the time. How much is
+/// said may change while serving, so that is not for the logger to decide.
+fn open_log() {
+    let mut log = env_logger::Builder::new();
+    log.parse_filters("trace").format_timestamp(None).init();
 }

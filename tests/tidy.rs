@@ -42,9 +42,10 @@ const IMPORTS: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates each room may use.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("ahash", &["swarm", "access", "stats"]),
     ("crossbeam_channel", &["router", "net"]),
+    ("env_logger", &["main"]),
     ("flate2", &["wire"]),
     ("lexopt", &["config"]),
     ("libc", &["sys"]),

@@ -15,7 +15,6 @@ mod fifo;
 mod health;
 mod herald;
 mod http;
-pub mod journal;
 mod livesync;
 mod memory;
 mod rates;
