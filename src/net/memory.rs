@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(parts + MEANS.fixed(&config(""), &gate), 64 << 20);
         // Whichever is lower.
         let means = Means {
-            ceiling: Some(32 << 20),
+            ceiling: Some(16 << 20),
             ..MEANS
         };
         let lower = means.budget(&config(""), &gate).unwrap();
