@@ -371,7 +371,7 @@ fn failures_are_told_in_the_body() {
         (good.replacen("&port=7000", "&port=65536", 1), "port"),
         (good.replacen("-abcdefghijkl", "-short", 1), "peer_id"),
         (good.replacen("info_hash=%", "info_hash=%x", 1), "encoding"),
-        ("/scrape".to_owned(), "scrape"),
+        ("/scrape?x=1".to_owned(), "scrape"),
         ("/scrape?info_hash=abc".to_owned(), "20 bytes"),
     ] {
         let answer = http.get(&target);

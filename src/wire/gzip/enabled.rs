@@ -82,11 +82,19 @@ mod tests {
 
     #[test]
     fn streams_are_gzip() {
-        for (piece, pieces) in [(0, 0), (10, 1), (100_000, 1), (16_384, 40), (1, 3000)] {
+        for (piece, pieces) in [
+            (0_u32, 0_u32),
+            (10, 1),
+            (100_000, 1),
+            (16_384, 40),
+            (1, 3000),
+        ] {
             let mut gzip = Gzip::begin().unwrap();
             let (mut plain, mut out) = (Vec::new(), Vec::new());
             for n in 0..pieces {
-                let bytes: Vec<u8> = (0..piece).map(|i| ((i * i + n) % 251) as u8).collect();
+                let bytes: Vec<u8> = (0..piece)
+                    .map(|i| (i.wrapping_mul(i) % 251 + n) as u8)
+                    .collect();
                 gzip.write(&bytes, &mut out);
                 plain.extend(bytes);
             }
