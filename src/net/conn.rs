@@ -18,7 +18,7 @@ use crate::net::rounds::{Quest, Round};
 use crate::net::scroll::{self, Rest, Scroll};
 use crate::net::{Office, Ticket};
 use crate::stats::Count;
-use crate::stats::traffic::{Call, Flow, Traffic};
+use crate::stats::traffic::{Call, Fate, Flow, Traffic};
 use crate::sys::socket;
 use crate::types::{Family, Seconds};
 use crate::wire::http::{Head, Status};
@@ -198,7 +198,8 @@ impl Conn {
         };
         with.out.clear();
         let stays = write(&pending, &mut with.http, &mut with.out);
-        with.traffic.answer(&with.out);
+        self.count_answer(0, with);
+        self.state = State::Leaving { swallow: false };
         if !self.write(&with.out, &mut with.traffic) {
             return Next::Close;
         }
@@ -233,7 +234,7 @@ impl Conn {
         let begins = !scroll.has_begun();
         let rest = scroll.unroll(&mut with.out);
         if begins {
-            with.traffic.answer(&with.out);
+            self.count_answer(0, with);
         }
         let len = with.out.len() as u64;
         desk.counters
@@ -298,7 +299,6 @@ impl Conn {
         if !is_slow && !scroll.is_some_and(|scroll| is_long(scroll)) {
             return Next::Rest;
         }
-        let has_begun = scroll.is_some_and(|scroll| scroll.has_begun());
         if self.idle_since().is_none() {
             desk.counters.count(self.family(), Count::HttpTimeout);
         }
@@ -306,12 +306,16 @@ impl Conn {
             State::Reading if !self.held.is_empty() && !self.is_writing() => {
                 Status::REQUEST_TIMEOUT
             }
-            State::Waiting(_) if !has_begun => Status::UNAVAILABLE,
+            State::Waiting(_) if self.owes_answer() => Status::UNAVAILABLE,
             _ => return Next::Close,
         };
         with.out.clear();
         http::emit_fault(status, &mut with.out);
-        with.traffic.answer(&with.out);
+        match self.owes_answer() {
+            true => self.count_answer(0, with),
+            false => with.traffic.answer(&with.out),
+        }
+        self.state = State::Leaving { swallow: false };
         self.write(&with.out, &mut with.traffic);
         Next::Close
     }
@@ -446,13 +450,26 @@ impl Conn {
                         }
                     };
                     if with.out.len() > begun {
-                        with.traffic.answer(&with.out[begun..]);
+                        self.count_answer(begun, with);
                     }
                 }
                 Err(status) => self.fail(status, office, with),
             }
         }
         (done, quest)
+    }
+
+    /// Counts the answer to a whole request, which begins at `begun` of the output.
+    fn count_answer(&self, begun: usize, with: &mut Workspace) {
+        with.traffic.answer(&with.out[begun..]);
+        with.traffic.meet(self.family(), Fate::Answered);
+    }
+
+    /// Whether a request is there whose answer has not begun.
+    fn owes_answer(&self) -> bool {
+        let scroll = self.scroll.as_ref();
+        matches!(self.state, State::Waiting(_) | State::Unrolling(_))
+            && !scroll.is_some_and(|scroll| scroll.has_begun())
     }
 
     /// Takes the preface, if there has to be one, and says how many bytes it took.
@@ -554,6 +571,9 @@ impl Conn {
     /// Closes the socket.
     pub fn close(self, traffic: &mut Traffic) {
         traffic.add(Flow::SendSkipped, usize::from(self.is_writing()));
+        if self.owes_answer() {
+            traffic.meet(self.family(), Fate::Unanswered);
+        }
         match socket::close(self.stream) {
             Ok(()) => traffic.add(Flow::Closed, 1),
             Err(error) => traffic.fail(Call::Close, errno(&error), 1),

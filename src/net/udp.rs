@@ -144,7 +144,9 @@ impl Udp {
             desk.counters
                 .add(*family, Count::UdpReceived, received as u64);
             let mut office = Office { router, desk };
+            let mut nameless = received as u64;
             for (bytes, source) in inbox.datagrams() {
+                nameless -= 1;
                 let traffic = &mut office.desk.traffic;
                 traffic.add(Flow::ReceivedBytesUdp, bytes.len());
                 if outbox.is_full() {
@@ -152,6 +154,8 @@ impl Udp {
                 }
                 answer(bytes, listener, source, outbox, &mut office);
             }
+            // Whose sender makes no sense.
+            desk.counters.add(*family, Count::UdpMalformed, nameless);
             if received < inbox.slots() {
                 return false;
             }
@@ -203,7 +207,9 @@ fn answer(
     };
     match Request::parse(bytes) {
         None => desk.counters.count(family, Count::UdpMalformed),
-        Some(Request::Connect { .. }) if !desk.answers_connect(ip) => {}
+        Some(Request::Connect { .. }) if !desk.answers_connect(ip) => {
+            desk.counters.count(family, Count::UdpUnanswered);
+        }
         Some(Request::Connect { transaction }) => {
             desk.counters.count(family, Count::UdpConnect);
             let connection = desk.cookie.issue(desk.now, ip);
@@ -241,14 +247,16 @@ fn is_proven(
     if desk.cookie.check(desk.now, ip, connection) {
         return true;
     }
-    desk.counters.count(Family::of(ip), Count::UdpMismatch);
-    if !desk.answers_mismatch(ip) {
-        return false;
-    }
-    let reply = refuse(to, b"Connection ID mismatch.", outbox);
-    if reply.len() > request_len {
+    let family = Family::of(ip);
+    desk.counters.count(family, Count::UdpMismatch);
+    if desk.answers_mismatch(ip) {
+        let reply = refuse(to, b"Connection ID mismatch.", outbox);
+        if reply.len() <= request_len {
+            return false;
+        }
         reply.clear();
     }
+    desk.counters.count(family, Count::UdpUnanswered);
     false
 }
 
@@ -321,11 +329,12 @@ fn scrape_at(to: Return, scrape: &wire::Scrape<'_>, outbox: &mut Outbox, office:
 /// Refuses, or says nothing to those who ask too often: silence costs nothing, and has them wait
 /// longer from try to try.
 fn turn_away(to: &Return, reason: Reason, outbox: &mut Outbox, desk: &mut Desk) {
-    if !matches!(reason, Reason::TooFast | Reason::Struck(_)) {
-        let family = Family::of(to.source.addr.ip());
-        desk.counters.count(family, Count::UdpFailure);
-        refuse(to, desk.gate.clients.words(reason).as_bytes(), outbox);
+    let family = Family::of(to.source.addr.ip());
+    if matches!(reason, Reason::TooFast | Reason::Struck(_)) {
+        return desk.counters.count(family, Count::UdpUnanswered);
     }
+    desk.counters.count(family, Count::UdpFailure);
+    refuse(to, desk.gate.clients.words(reason).as_bytes(), outbox);
 }
 
 /// Whether the URL, which clients append (BEP 41), has the key it takes, if it takes one.
@@ -352,7 +361,10 @@ fn emit(to: &Return, reply: Reply<'_>, outbox: &mut Outbox, desk: &mut Desk) {
             let counts = scraped.iter().map(|(_, counts)| counts.unwrap_or_default());
             wire::emit_scrape(transaction, counts, outbox.reply(&to.source));
         }
-        Reply::Busy => desk.counters.count(family, Count::Busy),
+        Reply::Busy => {
+            desk.counters.count(family, Count::Busy);
+            desk.counters.count(family, Count::UdpUnanswered);
+        }
     }
 }
 

@@ -73,6 +73,9 @@ pub enum Count {
     UdpSent,
     /// Replies it did not take.
     UdpSendDropped,
+    /// Requests by UDP to which nothing was said: of sources that ask too often or are not to be
+    /// heard, with a wrong connection id when enough was said about those, or for want of room.
+    UdpUnanswered,
     /// Requests dropped because another worker's inbox was full.
     Busy,
     /// Requests and connections from networks of the deny list.
@@ -116,7 +119,7 @@ pub enum Count {
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 45] = [
+pub const COUNTS: [(Count, &str); 46] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -142,6 +145,7 @@ pub const COUNTS: [(Count, &str); 45] = [
     (Count::UdpFailure, "udp failures"),
     (Count::UdpSent, "udp sent"),
     (Count::UdpSendDropped, "udp unsent"),
+    (Count::UdpUnanswered, "udp unanswered"),
     (Count::Busy, "busy"),
     (Count::Denied, "denied networks"),
     (Count::TooFast, "too fast"),

@@ -1,5 +1,6 @@
 //! The classic `/stats?mode=…` texts of opentracker, which graphs and scripts in the field read.
 
+use crate::stats::traffic::Fate;
 use crate::stats::{COUNTS, Count, PLACES_MAX, Report, Sheet, everything};
 use crate::types::{Family, Seconds};
 
@@ -252,6 +253,13 @@ fn letters(report: &Report) -> String {
 }
 
 /// Not one of opentracker's: everything that is counted, for IPv4 and IPv6.
+/// What becomes of requests by HTTP, by name.
+const FATES: [(Fate, &str); 3] = [
+    (Fate::Asked, "http requests"),
+    (Fate::Answered, "http answered"),
+    (Fate::Unanswered, "http unanswered"),
+];
+
 fn counters(report: &Report) -> String {
     let sheet = &report.sum;
     let counters = &sheet.counters;
@@ -266,7 +274,11 @@ fn counters(report: &Report) -> String {
         "torrents: {}\ncompleted: {}\n",
         sheet.torrents, sheet.completed
     );
-    lines.chain([torrents]).collect()
+    let fates = FATES.iter().map(|(fate, name)| {
+        let [v4, v6] = sheet.traffic.fate(*fate);
+        format!("{name}: {v4} {v6}\n")
+    });
+    lines.chain(fates).chain([torrents]).collect()
 }
 
 fn since(uptime: Seconds) -> String {
@@ -418,7 +430,7 @@ pub(super) mod tests {
         );
         let all = text("counters");
         assert!(all.contains("udp connects: 0 8\n") && all.contains("tcp accepted: 65 0\n"));
-        assert_eq!(all.lines().count(), COUNTS.len() + 2);
+        assert_eq!(all.lines().count(), COUNTS.len() + FATES.len() + 2);
     }
 
     #[test]

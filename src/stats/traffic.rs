@@ -30,6 +30,21 @@ pub enum Flow {
     ReceivedBytesUdp,
 }
 
+/// What becomes of a whole request by HTTP: once all is at rest there are as many
+/// [`Asked`](Fate::Asked) as of the others together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Fate {
+    /// It came.
+    Asked,
+    /// It was answered, were it with a refusal.
+    Answered,
+    /// Its connection was closed before there was an answer.
+    Unanswered,
+}
+
+const FATES: usize = Fate::Unanswered as usize + 1;
+
 const FLOWS: usize = Flow::ReceivedBytesUdp as usize + 1;
 
 /// A call of the kernel that can fail.
@@ -71,7 +86,8 @@ pub struct Rates {
 pub struct Traffic {
     flows: [u64; FLOWS],
     statuses: [u64; STATUSES.len()],
-    requests: [u64; 2],
+    /// What became of requests, of each family.
+    fates: [[u64; 2]; FATES],
     /// Seldom, and few: there are some hundred numbers of errors.
     errors: Vec<(Call, i32, u64)>,
     /// In the last second that is known of all workers; kept by one of them.
@@ -89,14 +105,19 @@ impl Traffic {
 
     /// Counts a whole request by HTTP.
     pub fn request(&mut self, family: Family, keep_alive: bool) {
-        let count = &mut self.requests[family as usize];
-        *count = count.wrapping_add(1);
+        self.meet(family, Fate::Asked);
         let flow = if keep_alive {
             Flow::KeepAlive
         } else {
             Flow::NoKeepAlive
         };
         self.add(flow, 1);
+    }
+
+    /// Counts what became of a whole request by HTTP.
+    pub fn meet(&mut self, family: Family, fate: Fate) {
+        let count = &mut self.fates[fate as usize][family as usize];
+        *count = count.wrapping_add(1);
     }
 
     /// Counts an answer by HTTP, whose beginning this is, by its status.
@@ -126,7 +147,12 @@ impl Traffic {
 
     /// Whole requests by HTTP, of each family.
     pub fn requests(&self) -> [u64; 2] {
-        self.requests
+        self.fate(Fate::Asked)
+    }
+
+    /// What became of them, of each family.
+    pub fn fate(&self, fate: Fate) -> [u64; 2] {
+        self.fates[fate as usize]
     }
 
     /// Answers by HTTP, each status with its count.
@@ -150,9 +176,9 @@ impl Traffic {
     /// Adds what another counted.
     pub fn merge(&mut self, other: &Traffic) {
         let own = self.flows.iter_mut().chain(&mut self.statuses);
-        let own = own.chain(&mut self.requests);
+        let own = own.chain(self.fates.as_flattened_mut());
         let others = other.flows.iter().chain(&other.statuses);
-        for (count, other) in own.zip(others.chain(&other.requests)) {
+        for (count, other) in own.zip(others.chain(other.fates.as_flattened())) {
             *count = count.wrapping_add(*other);
         }
         for (call, errno, n) in &other.errors {
@@ -197,6 +223,7 @@ mod tests {
         let mut two = one.clone();
         two.fail(Call::Receive, 104, 1);
         two.request(Family::V6, false);
+        two.meet(Family::V4, Fate::Unanswered);
         two.merge(&one);
         assert_eq!(two.of(Flow::SentBytes), 14);
         let count = |status| two.statuses().find(|(s, _)| *s == status).map(|(_, n)| n);
@@ -213,6 +240,7 @@ mod tests {
             [6, 1, 0]
         );
         assert_eq!(two.requests(), [0, 3]);
+        assert_eq!(two.fate(Fate::Unanswered), [1, 0]);
         assert_eq!((two.of(Flow::KeepAlive), two.of(Flow::NoKeepAlive)), (2, 1));
     }
 

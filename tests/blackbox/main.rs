@@ -24,6 +24,7 @@ mod scripts;
 mod start;
 mod stats;
 mod stats_page;
+mod sums;
 mod swarms;
 mod systemd;
 #[cfg(feature = "torture")]
