@@ -14,7 +14,7 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 # The feature sets that are tested: all, the small build, and those in between.
 FEATURES_ROUTER := --no-default-features --features router
 
-.PHONY: help run build router test check fmt clippy unit scenarios clients beside functional fuzz man \
+.PHONY: help run build router test check fmt clippy unit scenarios clients beside functional torture fuzz man \
 	package dist openwrt bench test-cross size cross install uninstall clean need-cc \
 	need-clients need-cross
 
@@ -34,7 +34,7 @@ else
 	$(CARGO) build --locked --profile router $(FEATURES_ROUTER)
 endif
 
-test: check unit functional openwrt ## Install what the tests need, and run them all.
+test: check unit functional openwrt torture ## Install what the tests need, and run them all.
 
 check: fmt clippy ## Check format and lints.
 
@@ -70,6 +70,15 @@ beside: build need-clients ## The same requests to trackerd and to Debian's open
 		/usr/bin/python3 functional-tests/beside/run.py --binary $(RELEASE); \
 	else \
 		echo "SKIPPED: the comparison with opentracker: there is no /usr/bin/python3"; \
+	fi
+
+torture: build need-clients ## What strangers can do to a tracker; all of it with ARGS=--full.
+	@if [ -x /usr/bin/python3 ]; then \
+		$(CARGO) build --locked --features torture && \
+		/usr/bin/python3 functional-tests/torture/run.py --binary $(RELEASE) \
+			--binary-torture target/debug/trackerd $(ARGS); \
+	else \
+		echo "SKIPPED: the torture: there is no /usr/bin/python3"; \
 	fi
 
 package: router ## Packages for OpenWrt: make package TARGET=mipsel, into target/package.
