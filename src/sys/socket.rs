@@ -156,12 +156,19 @@ fn set(
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     #[test]
     fn everybody_in_a_group_hears_it_on_the_interface() {
         let lo = Ipv4Addr::LOCALHOST;
         let free = UdpSocket::bind((lo, 0)).unwrap().local_addr().unwrap();
         let group = SocketAddrV4::new(Ipv4Addr::new(239, 255, 23, 5), free.port());
+        // An emulator of processors may not know all options.
+        if let Err(error) = multicast(group, lo)
+            && error.raw_os_error() == Some(libc::ENOPROTOOPT)
+        {
+            return writeln!(io::stderr(), "SKIPPED: groups of multicast: {error}").unwrap();
+        }
         let members = [(); 3].map(|()| multicast(group, lo).unwrap());
         let stranger = UdpSocket::bind((lo, 0)).unwrap();
         let mut room = [0; 100];
