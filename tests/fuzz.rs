@@ -11,7 +11,7 @@ use std::path::Path;
 mod targets;
 mod wire;
 
-const INPUTS: u32 = 50_000;
+const INPUTS: u32 = 20_000;
 const RANDOM_LEN_MAX: usize = 200;
 
 #[test]
