@@ -7,8 +7,9 @@ import socket
 import struct
 import time
 
+import half_open
 import messages
-from scene import PATIENCE_SECS, Scene, answers_http, closed_within, eventually, for_a_while
+from scene import HOST, PATIENCE_SECS, Scene, answers_http, closed_within, eventually, for_a_while
 
 # The kernel's part aside, what an idle connection may cost, with room for tables that double.
 KB_EACH = 4
@@ -99,6 +100,23 @@ def abandoned_connections(scene: Scene) -> None:
         scene.findings.exactly(
             "all files closed", True, eventually(
                 lambda: scene.open_files() <= files, PATIENCE_SECS))
+        scene.unharmed(probe)
+
+
+def half_open_connections(scene: Scene) -> None:
+    """Handshakes that are never finished."""
+    count = scene.size(10_000, 200_000)
+    half_open.prepare()
+    with scene.serving() as _:
+        files = scene.open_files()
+        with scene.probe() as probe, half_open.socket_for_any_address() as raw:
+            for _ in for_a_while():
+                for number in range(count):
+                    raw.sendto(half_open.opening(number, HOST, scene.port), (HOST, 0))
+            waiting = half_open.waiting(scene.port)
+            scene.findings.at_least("half-open at the end", 1, waiting)
+            scene.modest()
+            scene.findings.at_most("files", files + 2, scene.open_files())
         scene.unharmed(probe)
 
 

@@ -9,7 +9,7 @@ import struct
 import bencode
 import messages
 from attack_connections import close
-from scene import Scene, for_a_while
+from scene import PATIENCE_SECS, Scene, eventually, for_a_while
 
 NUMWANTS = [
     (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 0, 1, -1, 1000, 1001, 65535, 65536, (1 << 63) - 1,
@@ -52,7 +52,8 @@ def numwant_of_all(scene: Scene) -> None:
 
 def random_torrents(scene: Scene) -> None:
     """Info-hashes that nobody has: there is a limit, and established swarms survive it."""
-    count, torrents_max, established = 200_000, 20_000, 50
+    count, established = scene.size(40_000, 200_000), 50
+    torrents_max = count // 10
     chance = random.Random(9)
     with scene.serving(f"tracker.max_torrents {torrents_max}") as _, scene.udp() as udp:
         good = udp.connection_id()
@@ -70,15 +71,46 @@ def random_torrents(scene: Scene) -> None:
             f"swarms that survive {count:,} torrents", established,
             sum(number == 2 for number in leechers))
         if scene.is_trackerd:
-            torrents = int(scene.page("/stats?mode=torr")[1].split()[0])
-            scene.findings.at_most("torrents", torrents_max, torrents)
+            scene.findings.at_most("torrents", torrents_max, torrents_of(scene))
         scene.modest(1024 + torrents_max * 64 // 1024)
         scene.unharmed(probe)
 
 
+def memory_at_its_limit(scene: Scene) -> None:
+    """Info-hashes that nobody has, more than memory may hold: those who go are counted."""
+    count = scene.size(80_000, 600_000)
+    # About as little as is not refused.
+    limit_mb = 2 + 3 * int(scene.findings.workers)
+    chance = random.Random(10)
+    with scene.serving(f"tracker.memory_limit {limit_mb}M") as _, scene.udp() as udp:
+        good = udp.connection_id()
+        answered = 0
+        with scene.probe() as probe:
+            for start in range(0, count, 10_000):
+                answered += len(udp.answers([
+                    messages.announce(good, n, info_hash=chance.randbytes(20))
+                    for n in range(start, start + 10_000)], window=100))
+        scene.findings.at_most("memory", limit_mb * 1024, scene.resident_kb(), " KB")
+        # What is gone is counted within a second or two.
+        scene.findings.exactly(
+            f"in memory or counted as gone, all {answered:,}", True, eventually(
+                lambda: torrents_of(scene) + gone_of(scene) >= answered, PATIENCE_SECS))
+        scene.findings.at_least("of these, gone", 1, gone_of(scene))
+        scene.unharmed(probe)
+
+
+def torrents_of(scene: Scene) -> int:
+    return int(scene.page("/stats?mode=torr")[1].split()[0])
+
+
+def gone_of(scene: Scene) -> int:
+    """Torrents that made room for others, and those that found none."""
+    return scene.count("torrents evicted") + scene.count("announces not stored")
+
+
 def chosen_torrents(scene: Scene) -> None:
     """Info-hashes with a beginning or an end in common cost no more than random ones."""
-    count = scene.size(10_000, 30_000)
+    count = scene.size(5000, 30_000)
     chance = random.Random(5)
     kinds = {
         "random": lambda n: chance.randbytes(20),
@@ -100,7 +132,7 @@ def chosen_torrents(scene: Scene) -> None:
 
 def chosen_addresses(scene: Scene) -> None:
     """Peers of one swarm whose addresses have much in common cost no more than random ones."""
-    count = scene.size(4000, 30_000)
+    count = scene.size(3000, 30_000)
     chance = random.Random(6)
     kinds = {
         "random": lambda n: (11 + chance.randrange(80)) << 24 | chance.randrange(1 << 24),

@@ -34,7 +34,7 @@ class Programme:
         skipped = [f"SKIPPED: {test.name}: {why}" for test in tests
                    if (why := self._obstacle(test))]
         cases = [(test, number) for test in tests if not self._obstacle(test)
-                 for number in (workers if self.kind is AttackedTrackerd else [1])]
+                 for number in self._numbers(test, workers)]
         with tempfile.TemporaryDirectory(prefix="torture-") as folder:
             Path(folder).chmod(0o755)
             context = multiprocessing.get_context("fork")
@@ -51,6 +51,12 @@ class Programme:
         print(f"{self.kind.name}: {len(cases)} tests, {len(rows)} criteria, {failures} not met, "
               f"{len(skipped)} skipped, in {time.monotonic() - began:.0f} s")
         return 1 if failures else 0
+
+    def _numbers(self, test: Test, workers: list[int]) -> list[int]:
+        """Of workers, over which it happens."""
+        if self.kind is not AttackedTrackerd:
+            return [1]
+        return workers if self.is_full or not test.is_heavy else workers[-1:]
 
     def _obstacle(self, test: Test) -> str | None:
         """Why it cannot be tried here."""

@@ -181,13 +181,15 @@ def long_uptime(scene: Scene) -> None:
 
 
 def full_disk(scene: Scene) -> None:
-    """Nothing can be written, whatever there is to say."""
+    """Nothing can be written, whatever there is to say: logs, status lines, dumps on their way."""
+    settings = ["log.level trace", "log.status json", "tracker.interval 60",
+                "tracker.interval_jitter 0", "tracker.peer_timeout 64"]
     through = ["sh", "-c", 'exec "$0" "$@" > /dev/full 2>&1']
-    with scene.serving("log.level trace", through=through) as tracker, scene.udp() as udp:
+    with scene.serving(*settings, through=through) as tracker, scene.udp() as udp:
         with scene.probe() as probe:
-            for number in range(scene.size(10, 100)):
+            for number in range(scene.size(10, 200)):
                 if scene.is_trackerd:
-                    tracker.configure(BROKEN[0] if number % 2 else ["log.level trace"])
+                    tracker.configure(BROKEN[0] if number % 2 else settings)
                 os.kill(scene.pid, signal.SIGHUP)
                 scene.page("/stats?mode=statedump")
                 scene.page("/stats?mode=everything")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import half_open
 from battery import Programme
 from scene import TRACKERS
 from tests_of_trackers import TESTS
@@ -44,12 +45,13 @@ def main() -> int:
             print(f"without a network of its own: {error}")
     if options.inside:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        os.environ[half_open.APART] = "yes"
     _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
     programme = Programme(
         TRACKERS[options.tracker], os.path.abspath(binary),
         options.binary_torture and os.path.abspath(options.binary_torture), options.full,
-        options.jobs or (1 if options.full else 4))
+        options.jobs or (1 if options.full else 6))
     return programme.play(tests, [options.workers] if options.workers else [1, 2])
 
 
@@ -72,7 +74,7 @@ def _options() -> argparse.Namespace:
         "--workers", type=int, metavar="N", help="over N workers instead of 1 and 2")
     parser.add_argument(
         "--jobs", type=int, metavar="N",
-        help="tests side by side (default: 4, with --full 1)")
+        help="tests side by side (default: 6, with --full 1)")
     parser.add_argument("--list", action="store_true", help="print the names of the tests")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -27,8 +27,9 @@ POLL_SECS = 0.02
 AGAIN_SECS = 0.5
 STOP_SECS_MAX = 5.0
 PAGE_KB = 1024
-# A busy machine makes everybody wait; only being made to wait by the attack is a fault.
-P99_SECS_MAX = 1.0
+# A busy machine makes everybody wait; only being made to wait by the attack is a fault. The short
+# form, with tests side by side, keeps the machine busy itself.
+P99_SECS_MAX = {False: 3.0, True: 1.0}
 P99_TIMES_IDLE = 5
 WHITELISTED = 2000
 ATTACK_SECS_MIN = 1.5
@@ -144,8 +145,15 @@ class Scene:
 
     def memory_kb(self) -> int:
         """Anonymous memory in use: what the program itself has asked for."""
+        return self._status_kb("RssAnon")
+
+    def resident_kb(self) -> int:
+        """Memory in use, the program's text included."""
+        return self._status_kb("VmRSS")
+
+    def _status_kb(self, name: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1])
         raise OSError("the tracker's process is gone")
 
@@ -212,10 +220,10 @@ class Scene:
         finally:
             probe.kill()
 
-    def unharmed(self, probe: Probe, secs_max: float = P99_SECS_MAX) -> None:
+    def unharmed(self, probe: Probe) -> None:
         """The well-behaved client was answered, every time and soon."""
         self.findings.none("others' requests lost", probe.lost)
-        limit = secs_max + P99_TIMES_IDLE * self._idle_p99
+        limit = P99_SECS_MAX[self.is_full] + P99_TIMES_IDLE * self._idle_p99
         self.findings.at_most(
             f"others' p99 ({len(probe.latencies)} requests, idle {1000 * self._idle_p99:.1f} ms)",
             1000 * limit, 1000 * probe.p99, " ms")

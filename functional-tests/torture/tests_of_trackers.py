@@ -10,6 +10,7 @@ import attack_http
 import attack_numbers
 import attack_swarms
 import attack_udp
+import half_open
 import mishaps
 from scene import Scene
 
@@ -25,33 +26,39 @@ class Test:
     # Whether opentracker, without trackerd's settings, can be tested as well.
     is_for_all: bool = True
     needs_mishaps: bool = False
+    # Whether it takes much work, and thus happens over one number of workers in the short form.
+    is_heavy: bool = False
     # Why it cannot be tried on this machine, if so.
     obstacle: Callable[[], str | None] | None = None
 
 
 TESTS = [
     Test("malformed HTTP", attack_http.malformed_requests, 6),
-    Test("numbers by HTTP", attack_numbers.numbers_by_http, 4),
+    Test("numbers by HTTP", attack_numbers.numbers_by_http, 4, is_heavy=True),
     Test("numbers by UDP", attack_numbers.numbers_by_udp),
     Test("pipelined, never read", attack_http.pipelined_unread, 8),
     Test("connection ids", attack_udp.connection_ids),
     Test("old connection ids", mishaps.old_connection_ids, 3, is_for_all=False,
          obstacle=mishaps.no_compiler),
-    Test("ragged datagrams", attack_udp.ragged_datagrams, 5),
+    Test("ragged datagrams", attack_udp.ragged_datagrams, 5, is_heavy=True),
     Test("flood of random datagrams", attack_udp.datagram_flood),
     Test("flood from one address", attack_udp.one_source_flood, 3, is_for_all=False),
     Test("flood from many addresses", attack_udp.many_sources_flood, 3, is_for_all=False),
     Test("slow senders", attack_connections.slow_senders, 8),
     Test("slow readers of full scrapes", attack_connections.slow_readers, 5),
     Test("abandoned connections", attack_connections.abandoned_connections, 5),
+    Test("half-open connections", attack_connections.half_open_connections, 3,
+         obstacle=half_open.obstacle),
     Test("connections beyond the limit", attack_connections.connection_flood, 4,
          is_for_all=False),
     Test("short connections", attack_connections.short_connections),
     Test("no files left", attack_connections.descriptor_exhaustion, 5),
-    Test("all peers of a large swarm", attack_swarms.numwant_of_all, 4),
-    Test("200 000 torrents", attack_swarms.random_torrents, 10),
-    Test("chosen info-hashes", attack_swarms.chosen_torrents, 8, is_for_all=False),
-    Test("chosen addresses", attack_swarms.chosen_addresses, 4, is_for_all=False),
+    Test("all peers of a large swarm", attack_swarms.numwant_of_all, 4, is_heavy=True),
+    Test("random torrents", attack_swarms.random_torrents, 10, is_heavy=True),
+    Test("memory at its limit", attack_swarms.memory_at_its_limit, 8, is_for_all=False,
+         is_heavy=True),
+    Test("chosen info-hashes", attack_swarms.chosen_torrents, 8, is_for_all=False, is_heavy=True),
+    Test("chosen addresses", attack_swarms.chosen_addresses, 4, is_for_all=False, is_heavy=True),
     Test("reload storm", mishaps.reload_storm, 5),
     Test("stopped for a while", mishaps.stopped_for_a_while, 9),
     Test("time of day jumps", mishaps.wall_clock_jumps, 4, obstacle=mishaps.no_compiler),
