@@ -1,5 +1,6 @@
 //! Heads of HTTP/1.0 and 1.1 requests and responses (RFC 9110, RFC 9112), as far as a tracker
-//! needs them: GET only, no bodies in requests, no chunks in responses.
+//! needs them: no bodies in requests, no chunks in responses, and GET only, but for those who
+//! manage it.
 //!
 //! Everything has a defined answer: a head is parsed, incomplete, or refused with a [`Status`],
 //! after which the connection can't be trusted to be in step and is to be closed. Reading is
@@ -27,12 +28,18 @@ const METHOD_LEN_MAX: usize = 20;
 pub struct Status(pub u16);
 
 impl Status {
+    /// It is there now.
+    pub const CREATED: Status = Status(201);
+    /// It has begun.
+    pub const ACCEPTED: Status = Status(202);
     /// The answer follows.
     pub const OK: Status = Status(200);
     /// Look there instead.
     pub const FOUND: Status = Status(302);
     /// Not HTTP, or not unambiguous.
     pub const BAD_REQUEST: Status = Status(400);
+    /// Not without saying who you are.
+    pub const UNAUTHORIZED: Status = Status(401);
     /// Not for you.
     pub const FORBIDDEN: Status = Status(403);
     /// No such path.
@@ -41,6 +48,8 @@ impl Status {
     pub const METHOD_NOT_ALLOWED: Status = Status(405);
     /// The head took too long to come.
     pub const REQUEST_TIMEOUT: Status = Status(408);
+    /// Not as things are.
+    pub const CONFLICT: Status = Status(409);
     /// Requests have no body here.
     pub const CONTENT_TOO_LARGE: Status = Status(413);
     /// The request line alone is longer than [`HEAD_LEN_MAX`].
@@ -60,12 +69,16 @@ impl Status {
     pub fn reason(self) -> &'static str {
         match self {
             Status::OK => "OK",
+            Status::CREATED => "Created",
+            Status::ACCEPTED => "Accepted",
             Status::FOUND => "Found",
             Status::BAD_REQUEST => "Bad Request",
+            Status::UNAUTHORIZED => "Unauthorized",
             Status::FORBIDDEN => "Forbidden",
             Status::NOT_FOUND => "Not Found",
             Status::METHOD_NOT_ALLOWED => "Method Not Allowed",
             Status::REQUEST_TIMEOUT => "Request Timeout",
+            Status::CONFLICT => "Conflict",
             Status::CONTENT_TOO_LARGE => "Content Too Large",
             Status::URI_TOO_LONG => "URI Too Long",
             Status::TOO_MANY => "Too Many Requests",
@@ -87,9 +100,39 @@ pub enum Version {
     V11,
 }
 
-/// The head of a GET request.
+/// What a request wants to be done (RFC 9110, 9.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// To be told.
+    Get,
+    /// That something be there.
+    Put,
+    /// That something happen.
+    Post,
+    /// That something be there no more.
+    Delete,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Method; 4] = [Method::Get, Method::Put, Method::Post, Method::Delete];
+
+    /// What a request begins with.
+    fn word(self) -> &'static [u8] {
+        match self {
+            Method::Get => b"GET ",
+            Method::Put => b"PUT ",
+            Method::Post => b"POST ",
+            Method::Delete => b"DELETE ",
+        }
+    }
+}
+
+/// The head of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head<'a> {
+    /// What to do.
+    pub method: Method,
     /// Path and query, as sent; begins with `/`. See [`super::query::split`].
     pub target: &'a [u8],
     /// As sent.
@@ -109,14 +152,23 @@ impl<'a> Head<'a> {
     /// head is complete or longer than [`HEAD_LEN_MAX`]; how the bytes were cut makes no
     /// difference.
     pub fn parse(bytes: &'a [u8], seen: usize) -> Result<Option<(Head<'a>, usize)>, Status> {
+        Head::parse_any(&[Method::Get], bytes, seen)
+    }
+
+    /// The same where some more methods are served; others are refused.
+    pub fn parse_any(
+        methods: &[Method],
+        bytes: &'a [u8],
+        seen: usize,
+    ) -> Result<Option<(Head<'a>, usize)>, Status> {
         let skipped = bytes
             .iter()
             .take(LEADING_LEN_MAX)
             .take_while(|b| matches!(b, b'\r' | b'\n'));
         let start = skipped.count();
-        if !method_is_get(&bytes[start..])? {
+        let Some(method) = method(methods, &bytes[start..])? else {
             return Ok(None);
-        }
+        };
         let Some(end) = end_of_head(bytes, start, seen) else {
             return if bytes.len() < HEAD_LEN_MAX {
                 Ok(None)
@@ -127,7 +179,7 @@ impl<'a> Head<'a> {
             };
         };
         let (line, block) = split_line(&bytes[start..end]);
-        let (target, version) = request_line(line)?;
+        let (target, version) = request_line(&line[method.word().len()..])?;
         let (headers, framing) = Headers::parse(block).ok_or(Status::BAD_REQUEST)?;
         if framing.chunked && framing.content_length.is_some() {
             return Err(Status::BAD_REQUEST);
@@ -138,6 +190,7 @@ impl<'a> Head<'a> {
         let keep_alive = framing.keep_alive(version);
         Ok(Some((
             Head {
+                method,
                 target,
                 version,
                 keep_alive,
@@ -336,11 +389,12 @@ impl Framing {
     }
 }
 
-/// Whether the bytes begin with `GET `; false while they may yet. Anything that is no method
+/// The method that the bytes begin with; `None` while they may yet. Anything that is no method
 /// (a TLS hello) is refused at once, and so is the preface of HTTP/2, which looks like one.
-fn method_is_get(bytes: &[u8]) -> Result<bool, Status> {
-    if bytes.starts_with(b"GET ") {
-        return Ok(true);
+fn method(methods: &[Method], bytes: &[u8]) -> Result<Option<Method>, Status> {
+    let mut known = methods.iter();
+    if let Some(method) = known.find(|method| bytes.starts_with(method.word())) {
+        return Ok(Some(*method));
     }
     let Some(len) = bytes
         .iter()
@@ -348,7 +402,7 @@ fn method_is_get(bytes: &[u8]) -> Result<bool, Status> {
         .position(|&b| !is_token(b))
     else {
         return if bytes.len() < METHOD_LEN_MAX {
-            Ok(false)
+            Ok(None)
         } else {
             Err(Status::BAD_REQUEST)
         };
@@ -375,9 +429,8 @@ fn end_of_head(bytes: &[u8], start: usize, seen: usize) -> Option<usize> {
     }
 }
 
-/// Target and version of `GET target HTTP/1.1`.
-fn request_line(line: &[u8]) -> Result<(&[u8], Version), Status> {
-    let rest = line.strip_prefix(b"GET ").ok_or(Status::BAD_REQUEST)?;
+/// Target and version of `target HTTP/1.1`.
+fn request_line(rest: &[u8]) -> Result<(&[u8], Version), Status> {
     let space = rest
         .iter()
         .rposition(|&b| b == b' ')
