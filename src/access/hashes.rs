@@ -40,6 +40,12 @@ impl HashList {
         self.0.binary_search(hash).is_ok()
     }
 
+    /// Those that follow `after` in their order, or all of them.
+    pub fn following(&self, after: Option<&InfoHash>) -> &[InfoHash] {
+        let skipped = after.map_or(0, |after| self.0.partition_point(|hash| hash <= after));
+        &self.0[skipped..]
+    }
+
     /// How many different info-hashes there are.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -228,6 +234,17 @@ mod tests {
             // Of a line of blanks that is longer than a hash the end isn't looked at.
             prop_assert!(skipped <= bad.total);
             prop_assert_eq!(feed.last(), None);
+        }
+
+        #[test]
+        fn lists_are_told_in_their_order(hashes: Vec<[u8; 20]>, after: Option<[u8; 20]>) {
+            let hashes: Vec<_> = hashes.into_iter().map(InfoHash).collect();
+            let after = after.map(InfoHash).or(hashes.first().copied());
+            let list = HashList::default().with(&hashes);
+            let naive: BTreeSet<_> = hashes.into_iter().collect();
+            let naive = naive.iter().filter(|hash| after.is_none_or(|after| **hash > after));
+            prop_assert!(list.following(after.as_ref()).iter().eq(naive));
+            prop_assert_eq!(list.following(None).len(), list.len());
         }
 
         #[test]

@@ -40,6 +40,34 @@ impl KeyList {
         (list, bad)
     }
 
+    /// These keys and one more, which has to be such as [`KeyList::is_key`] lets pass.
+    pub fn with(&self, key: &[u8]) -> KeyList {
+        let print = self.print(key);
+        let mut prints = self.prints.to_vec();
+        if let Err(place) = prints.binary_search(&print) {
+            prints.insert(place, print);
+        }
+        KeyList {
+            secret: self.secret,
+            prints: prints.into_boxed_slice(),
+        }
+    }
+
+    /// These keys without this one.
+    pub fn without(&self, key: &[u8]) -> KeyList {
+        let gone = self.print(key);
+        let prints = self.prints.iter().filter(|print| **print != gone);
+        KeyList {
+            secret: self.secret,
+            prints: prints.copied().collect(),
+        }
+    }
+
+    /// Whether this is such as a list can hold.
+    pub fn is_key(text: &[u8]) -> bool {
+        key(text) == Some(text)
+    }
+
     /// Whether this key is one of them.
     pub fn contains(&self, key: &[u8]) -> bool {
         key.len() <= KeyList::LEN_MAX && self.prints.binary_search(&self.print(key)).is_ok()
@@ -125,6 +153,14 @@ mod tests {
     }
 
     #[test]
+    fn not_every_text_is_a_key() {
+        for text in ["", "a b", "a ", "announce", "a/b", "a%2f", &"k".repeat(65)] {
+            assert!(!KeyList::is_key(text.as_bytes()), "{text}");
+        }
+        assert!(KeyList::is_key("k".repeat(64).as_bytes()));
+    }
+
+    #[test]
     fn nothing_of_a_key_is_shown() {
         let (keys, _) = list("secret");
         assert_eq!(format!("{keys:?}"), "1 keys");
@@ -144,6 +180,28 @@ mod tests {
 
     proptest! {
         #![proptest_config(crate::seeded(256))]
+
+        #[test]
+        fn lists_grow_and_shrink(
+            written: Vec<bool>,
+            names in prop::collection::vec(0u8..20, 0..99),
+        ) {
+            let (mut keys, _) = list("");
+            let mut naive = BTreeSet::new();
+            for (add, name) in written.into_iter().zip(names) {
+                let name = format!("key-{name}");
+                prop_assert!(KeyList::is_key(name.as_bytes()));
+                if add {
+                    keys = keys.with(name.as_bytes());
+                    naive.insert(name);
+                } else {
+                    keys = keys.without(name.as_bytes());
+                    naive.remove(&name);
+                }
+                prop_assert_eq!(keys.len(), naive.len());
+                prop_assert!(naive.iter().all(|key| keys.contains(key.as_bytes())));
+            }
+        }
 
         #[test]
         fn holds_exactly_the_keys_written(

@@ -206,6 +206,34 @@ impl Pace {
         }
     }
 
+    /// How many seconds a source is banned for still.
+    pub fn ban(&mut self, now: Seconds, ip: IpAddr) -> Option<Seconds> {
+        let strikes = self.bans.find(now, Source::of(ip))?;
+        strikes.left(now)
+    }
+
+    /// Bans a source for so long, 0 for no longer; `false` where there are no bans.
+    pub fn set_ban(&mut self, now: Seconds, ip: IpAddr, secs: Seconds) -> bool {
+        let strikes = self.bans.entry(now, Source::of(ip));
+        strikes.map(|strikes| strikes.ban(now, secs)).is_some()
+    }
+
+    /// Shows some of the sources that are banned, and for how long, from `place` on, and returns
+    /// where to go on; `None` when all have been shown.
+    pub fn walk_bans(
+        &self,
+        now: Seconds,
+        place: usize,
+        step: usize,
+        mut show: impl FnMut(IpAddr, Seconds),
+    ) -> Option<usize> {
+        self.bans.walk(place, step, |source, strikes| {
+            if let Some(left) = strikes.left(now) {
+                show(source.into(), left);
+            }
+        })
+    }
+
     fn unproven(&mut self, now: Seconds, ip: IpAddr, kind: usize) -> bool {
         let (rates, burst_secs) = (self.paces.unproven(), self.paces.burst_secs);
         if rates[kind] == 0 {
@@ -309,6 +337,24 @@ mod tests {
         assert_eq!(answered, 8 + 80 / SLIP as usize);
         let complaints = (0..100).filter(|_| pace.mismatch(9, ip(1))).count();
         assert_eq!(complaints, 8);
+    }
+
+    #[test]
+    fn bans_are_set_seen_and_lifted() {
+        let mut pace = pace(strict());
+        assert!(pace.set_ban(5, ip(1), 50));
+        assert_eq!(pace.request(6, ip(1), Deed::Announce).0, Pass::Banned(49));
+        assert_eq!((pace.ban(6, ip(1)), pace.ban(6, ip(2))), (Some(49), None));
+        let mut seen = Vec::new();
+        let mut place = Some(0);
+        while let Some(at) = place {
+            place = pace.walk_bans(7, at, 64, |ip, left| seen.push((ip, left)));
+        }
+        assert_eq!(seen, [(ip(1), 48)]);
+        assert!(pace.set_ban(8, ip(1), 0));
+        assert_eq!(pace.request(8, ip(1), Deed::Announce).0, Pass::Free);
+        let mut without = super::tests::pace(paces());
+        assert!(!without.set_ban(5, ip(1), 50));
     }
 
     /// Whoever forges an address can do nothing to its owner who has a connection id.

@@ -2,7 +2,7 @@
 
 use super::lines::{self, BadLines};
 use crate::types::Net;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str;
 
 /// Networks joined and sorted: a look-up halves them, however many there are. An IPv4 range takes
@@ -28,6 +28,65 @@ impl Ranges {
             }
         });
         (nets.into_iter().flatten().collect(), bad)
+    }
+
+    /// These networks and one more.
+    pub fn with(&self, net: &Net) -> Ranges {
+        let Ranges { v4, v6 } = Ranges::from_iter([*net]);
+        Ranges {
+            v4: joined([&self.v4[..], &v4].concat(), |last| last.checked_add(1)),
+            v6: joined([&self.v6[..], &v6].concat(), |last| last.checked_add(1)),
+        }
+    }
+
+    /// These networks, but for the addresses of one.
+    pub fn without(&self, net: &Net) -> Ranges {
+        let gone = Ranges::from_iter([*net]);
+        let below = |n: u32| n.checked_sub(1);
+        let above = |n: u32| n.checked_add(1);
+        let v4 = gone.v4.iter().fold(self.v4.to_vec(), |ranges, gone| {
+            apart(&ranges, *gone, below, above)
+        });
+        let below = |n: u128| n.checked_sub(1);
+        let above = |n: u128| n.checked_add(1);
+        let v6 = gone.v6.iter().fold(self.v6.to_vec(), |ranges, gone| {
+            apart(&ranges, *gone, below, above)
+        });
+        Ranges {
+            v4: v4.into(),
+            v6: v6.into(),
+        }
+    }
+
+    /// Whether all addresses of `net` are held.
+    pub fn covers(&self, net: &Net) -> bool {
+        self.with(net) == *self
+    }
+
+    /// First address and bits of the networks that all this comes to, IPv4 first and each family in
+    /// its order: those that begin beyond the end of `after`.
+    pub fn nets(&self, after: Option<Net>) -> impl Iterator<Item = (IpAddr, u8)> {
+        let end = after.map(|net| net.ends().1);
+        let is_mapped = |n: &u128| (MAPPED.0..=MAPPED.1).contains(n);
+        let begin4 = match end {
+            None => MAPPED.0,
+            Some(end) if is_mapped(&end) => end + 1,
+            Some(_) => MAPPED.1 + 1,
+        };
+        let begin6 = match end.filter(|end| !is_mapped(end)) {
+            None => Some(0),
+            Some(end) => end.checked_add(1),
+        };
+        let mapped = |n: u32| MAPPED.0 | u128::from(n);
+        let v4 = self.v4.iter();
+        let v4 = nets(
+            v4.map(move |range| (mapped(range.0), mapped(range.1))),
+            begin4,
+        );
+        let v6 = begin6.into_iter();
+        let v6 = v6.flat_map(|begin| nets(self.v6.iter().copied(), begin));
+        v4.map(|(ip, bits)| (Ipv6Addr::from_bits(ip).to_canonical(), bits - 96))
+            .chain(v6.map(|(ip, bits)| (Ipv6Addr::from_bits(ip).into(), bits)))
     }
 
     /// Whether one of the networks holds `ip`, in either of an IPv4 address's two guises.
@@ -62,6 +121,51 @@ impl FromIterator<Net> for Ranges {
     }
 }
 
+/// Ranges without those in one.
+fn apart<T: Ord + Copy>(
+    ranges: &[(T, T)],
+    gone: (T, T),
+    below: impl Fn(T) -> Option<T>,
+    above: impl Fn(T) -> Option<T>,
+) -> Vec<(T, T)> {
+    let parts = ranges.iter().flat_map(|&(first, last)| {
+        let before = below(gone.0).map(|end| (first, last.min(end)));
+        let after = above(gone.1).map(|begin| (first.max(begin), last));
+        let whole = gone.1 < first || gone.0 > last;
+        let parts = match whole {
+            true => [Some((first, last)), None],
+            false => [before, after],
+        };
+        parts
+            .into_iter()
+            .flatten()
+            .filter(|(first, last)| first <= last)
+    });
+    parts.collect()
+}
+
+/// The fewest networks that hold what these ranges hold from `begin` on: first address and bits.
+fn nets(
+    ranges: impl Iterator<Item = (u128, u128)>,
+    begin: u128,
+) -> impl Iterator<Item = (u128, u8)> {
+    ranges
+        .filter(move |range| range.1 >= begin)
+        .flat_map(move |(first, last)| {
+            let mut next = Some(first.max(begin));
+            std::iter::from_fn(move || {
+                let at = next.filter(|at| *at <= last)?;
+                // As many bits as it is aligned to, and as there is room for.
+                let left = last - at;
+                let room = left.checked_add(1).map_or(128, |len| len.ilog2());
+                let host_bits = at.trailing_zeros().min(room);
+                let len = 1_u128.checked_shl(host_bits);
+                next = len.and_then(|len| at.checked_add(len));
+                Some((at, (128 - host_bits) as u8))
+            })
+        })
+}
+
 /// Sorts ranges, and makes one of those that overlap or touch.
 fn joined<T: Ord + Copy>(mut ranges: Vec<(T, T)>, next: fn(T) -> Option<T>) -> Box<[(T, T)]> {
     ranges.sort_unstable();
@@ -94,7 +198,7 @@ pub fn neighbourhood() -> impl Iterator<Item = Net> {
     ];
     let v4 = v4.map(|(ip, bits)| Net::new(Ipv4Addr::from(ip).into(), bits));
     let v6 = [(1, 128), (0xfc00 << 112, 7), (0xfe80 << 112, 10)];
-    let v6 = v6.map(|(ip, bits)| Net::new(std::net::Ipv6Addr::from_bits(ip).into(), bits));
+    let v6 = v6.map(|(ip, bits)| Net::new(Ipv6Addr::from_bits(ip).into(), bits));
     v4.into_iter().chain(v6).flatten()
 }
 
@@ -104,7 +208,6 @@ mod tests {
     use super::*;
     use crate::access::Nets;
     use proptest::prelude::*;
-    use std::net::Ipv6Addr;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -157,6 +260,26 @@ mod tests {
         }
     }
 
+    /// One of a few addresses of a family.
+    fn place(is_v4: bool, number: usize) -> IpAddr {
+        match is_v4 {
+            true => Ipv4Addr::from_bits(number as u32).into(),
+            false => Ipv6Addr::from_bits(0x2001_0db8 << 96 | number as u128).into(),
+        }
+    }
+
+    #[test]
+    fn everything_there_is_can_be_told() {
+        let all = Ranges::from_iter([Net::new(ip("::"), 0).unwrap()]);
+        let told: Vec<_> = all.nets(None).collect();
+        assert_eq!(told, [(ip("0.0.0.0"), 0), (ip("::"), 0)]);
+        let after = Net::new(ip("0.0.0.0"), 0);
+        assert_eq!(all.nets(after).collect::<Vec<_>>(), [(ip("::"), 0)]);
+        assert_eq!(all.nets(Net::new(ip("::"), 0)).count(), 0);
+        let rest = all.without(&Net::host(ip("255.255.255.255")));
+        assert_eq!(rest.nets(None).count(), 32 + 1);
+    }
+
     proptest! {
         #![proptest_config(crate::seeded(256))]
 
@@ -184,6 +307,47 @@ mod tests {
                 let ip = nets.get(near).map_or(address(v4, bits), |(ip, _)| *ip);
                 prop_assert_eq!(ranges.contains(ip), naive.contains(ip), "{}", ip);
             }
+        }
+
+        #[test]
+        fn sets_grow_and_shrink_and_are_told(
+            changes in prop::collection::vec(
+                (any::<bool>(), any::<bool>(), 0u8..4, 0u8..=8),
+                0..20,
+            ),
+            limit in 1usize..5,
+        ) {
+            let mut ranges = Ranges::default();
+            let mut naive = [[false; 256]; 2];
+            for (add, v4, top, bits) in changes {
+                let number = (top << 6 | 5) as usize;
+                let net = Net::new(place(v4, number), if v4 { 24 + bits } else { 120 + bits });
+                let net = net.unwrap();
+                ranges = if add { ranges.with(&net) } else { ranges.without(&net) };
+                prop_assert_eq!(ranges.covers(&net), add);
+                for (number, held) in naive[usize::from(v4)].iter_mut().enumerate() {
+                    if net.contains(place(v4, number)) {
+                        *held = add;
+                    }
+                }
+            }
+            for (v4, naive) in [false, true].into_iter().zip(naive) {
+                for (number, held) in naive.into_iter().enumerate() {
+                    prop_assert_eq!(ranges.contains(place(v4, number)), held);
+                }
+            }
+            let (mut told, mut after) = (Vec::new(), None);
+            loop {
+                let page: Vec<_> = ranges.nets(after).take(limit).collect();
+                let page = page.into_iter().map(|(ip, bits)| Net::new(ip, bits).unwrap());
+                told.extend(page);
+                if after == told.last().copied() {
+                    break;
+                }
+                after = told.last().copied();
+            }
+            prop_assert_eq!(told.len(), ranges.nets(None).count());
+            prop_assert_eq!(told.into_iter().collect::<Ranges>(), ranges);
         }
 
         #[test]

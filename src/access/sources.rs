@@ -5,7 +5,7 @@
 //! forget, which is no worse than if it had not looked.
 
 use crate::types::Seconds;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Entries among which a source finds its place: as many as lie on a few cache lines.
 const WAYS: usize = 4;
@@ -25,6 +25,16 @@ impl Source {
             IpAddr::V4(ip) => Source(0xffff << 48 | u64::from(ip.to_bits())),
             // 0 is nobody; 0:0:0:1::/64 isn't either.
             IpAddr::V6(ip) => Source(((ip.to_bits() >> 64) as u64).max(1)),
+        }
+    }
+}
+
+/// The addresses of a source: an IPv4 address, or the first of the /64.
+impl From<Source> for IpAddr {
+    fn from(source: Source) -> IpAddr {
+        match source.0 >> 48 {
+            0xffff => Ipv4Addr::from_bits(source.0 as u32).into(),
+            _ => Ipv6Addr::from_bits(u128::from(source.0) << 64).into(),
         }
     }
 }
@@ -96,6 +106,30 @@ impl<T: Memory> Sources<T> {
         Some(&mut set[place].memory)
     }
 
+    /// Shows what some sets remember, about `step` sources from `place` on, and returns where to go
+    /// on; `None` when all have been shown.
+    pub fn walk(
+        &self,
+        place: usize,
+        step: usize,
+        mut show: impl FnMut(Source, &T),
+    ) -> Option<usize> {
+        let end = self
+            .sets
+            .len()
+            .min(place.saturating_add(step.div_ceil(WAYS)));
+        let known = self
+            .sets
+            .get(place..end)
+            .unwrap_or_default()
+            .iter()
+            .flatten();
+        known
+            .filter(|entry| entry.source != 0)
+            .for_each(|entry| show(Source(entry.source), &entry.memory));
+        (end < self.sets.len()).then_some(end)
+    }
+
     fn set(&mut self, source: Source) -> Option<&mut [Entry<T>; WAYS]> {
         // Multilinear hashing, as for the tables of the store: even, whatever addresses somebody
         // chooses who does not know the secret.
@@ -121,7 +155,6 @@ fn mixed(mut x: u32) -> u32 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
 
     const SECRET: [u64; 3] = [
         0x9e37_79b9_7f4a_7c15,
@@ -167,6 +200,27 @@ mod tests {
         assert_eq!(table.entry(5, v4(100)).unwrap().0, 0);
         let left: Vec<_> = (0..4).map(|n| table.find(6, v4(n)).is_some()).collect();
         assert_eq!(left, [true, true, false, true]);
+    }
+
+    #[test]
+    fn a_walk_shows_everybody_once() {
+        let mut table = table(4096);
+        let ips: Vec<IpAddr> = (0..100)
+            .map(|n| Ipv4Addr::from_bits(n << 20).into())
+            .chain((1..100).map(|n| Ipv6Addr::from_bits(n << 90).into()))
+            .collect();
+        for ip in &ips {
+            table.entry(0, Source::of(*ip)).unwrap().0 = 1;
+        }
+        let (mut seen, mut place) = (Vec::new(), Some(0));
+        while let Some(at) = place {
+            let before = seen.len();
+            place = table.walk(at, 8, |source, _| seen.push(IpAddr::from(source)));
+            assert!(seen.len() <= before + 8);
+        }
+        seen.sort();
+        assert_eq!(seen, ips);
+        assert_eq!(table.walk(5000, 8, |_, _| panic!("nobody is there")), None);
     }
 
     #[test]

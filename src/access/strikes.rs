@@ -55,6 +55,12 @@ impl Strikes {
         true
     }
 
+    /// Bans from now on, for so long.
+    pub fn ban(&mut self, now: Seconds, secs: Seconds) {
+        self.count = 0;
+        self.until = now.saturating_add(secs);
+    }
+
     /// How many seconds of a ban are left, if there is one.
     pub fn left(&self, now: Seconds) -> Option<Seconds> {
         self.until.checked_sub(now).filter(|left| *left > 0)

@@ -69,6 +69,11 @@ impl Clock {
         }
     }
 
+    /// The last reading.
+    pub fn moment(&self) -> Moment {
+        self.moment
+    }
+
     /// Moves on to `now`; a clock that goes backwards stands still.
     pub fn read(&mut self, now: Seconds) -> Moment {
         let ticks = now.saturating_sub(self.began) / self.tick_secs;

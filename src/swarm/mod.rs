@@ -291,6 +291,17 @@ impl Shard {
         Some(self.store.census(self.store.torrent(known)))
     }
 
+    /// The counts of a torrent, and some of its peers: so many of either family, each with whether
+    /// it is a seeder. What has expired since the last sweep may be among the counts still. `None`
+    /// if the torrent is not known.
+    pub fn look(
+        &self,
+        info_hash: &InfoHash,
+        peers_max: usize,
+    ) -> Option<(Counts, Vec<(PeerAddr, bool)>)> {
+        self.store.look(info_hash, self.clock.moment(), peers_max)
+    }
+
     /// Does the part of expiry that is due: a little each second, so that all peers are looked at
     /// a few times in the life of one, as the last announce has it. One call takes well under a
     /// millisecond; after a pause, or when very many are to go, it says that there is more.

@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use crate::types::{Counts, InfoHash, Peers, Seconds};
+use crate::types::{Counts, InfoHash, PeerAddr, Peers, Seconds};
 
 use super::block;
+use super::clock::Moment;
 use super::crowd::Crowd;
 use super::hash::Keys;
 use super::peer::Peer;
@@ -130,12 +131,57 @@ impl Store {
         true
     }
 
+    pub(super) fn look(
+        &self,
+        info_hash: &InfoHash,
+        moment: Moment,
+        peers_max: usize,
+    ) -> Option<(Counts, Vec<(PeerAddr, bool)>)> {
+        let torrent = self.torrent(self.find(info_hash)?);
+        let mut peers = Vec::new();
+        match torrent.shape() {
+            Shape::One(peer) => show(&[peer], moment, peers_max, &mut peers),
+            Shape::Block(handle, lens) => {
+                let lists = block::lists(self.pool.words(handle), lens);
+                show(lists.v4, moment, peers_max, &mut peers);
+                show(lists.v6, moment, peers_max, &mut peers);
+            }
+            Shape::Crowd(number) => {
+                let Crowd { v4, v6, .. } = &self.crowds[number as usize][0];
+                show(v4.iter(), moment, peers_max, &mut peers);
+                show(v6.iter(), moment, peers_max, &mut peers);
+            }
+            Shape::Memory(_) => {}
+        }
+        Some((self.census(torrent), peers))
+    }
+
     /// The crowd of a torrent, if it still has one.
     fn crowd(&self, info_hash: &InfoHash) -> Option<&Crowd> {
         match self.torrent(self.find(info_hash)?).shape() {
             Shape::Crowd(number) => Some(&self.crowds[number as usize][0]),
             _ => None,
         }
+    }
+}
+
+/// Appends the first of these peers that are not silent for too long.
+fn show<'a, P: Peer>(
+    peers: impl IntoIterator<Item = &'a P>,
+    moment: Moment,
+    peers_max: usize,
+    shown: &mut Vec<(PeerAddr, bool)>,
+) {
+    let mut found = Peers::default();
+    // Where most are silent, nobody wants to look through millions of them.
+    let awake = peers
+        .into_iter()
+        .take(peers_max.saturating_mul(8))
+        .filter(|peer| !moment.is_stale(peer.state()));
+    for peer in awake.take(peers_max) {
+        found.clear();
+        peer.append(&mut found);
+        shown.extend(found.iter().map(|addr| (addr, peer.is_seeder())));
     }
 }
 
