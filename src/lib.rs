@@ -39,6 +39,7 @@
 //! | [`config`] | what the operator said | types, error |
 //! | [`router`] | words → owner shard → words | types, swarm |
 //! | [`cluster`] | live sync with other trackers: a side room, feature `cluster` | types, wire |
+//! | [`api`] | what operators' programs ask and change: a side room, feature `api` | types, wire |
 //! | [`supervisor`] | who started us: a side room, feature `systemd` | types |
 //! | [`advice`] | what to change on a system: a side room, feature `check-system` | types |
 //! | [`net`] | sockets and the loop | all |
@@ -50,13 +51,15 @@
 //!
 //! # Features
 //!
-//! `router` is the small build; the default is everything: also `cluster`, live sync; `gzip`,
+//! `router` is the small build; the default is everything: also `api`, by which
+//! it is managed; `cluster`, live sync; `gzip`,
 //! compressed lists; `systemd`, which tells the service manager how it goes; and `check-system`.
 //! A side room has a door, its `mod.rs`, which picks the room or a twin that has nothing in it; a
 //! setting of an absent room is refused. `torture` brings mishaps on demand, for tests.
 
 pub mod access;
 pub mod advice;
+pub mod api;
 pub mod cluster;
 pub mod config;
 pub mod error;

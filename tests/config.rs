@@ -332,6 +332,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         limits: config_limits(),
         livesync: None,
         nodes: Vec::new(),
+        api: None,
+        api_token: None,
         ignored: Vec::new(),
         memory: Memory {
             limit: Some(24 << 20),
@@ -742,6 +744,50 @@ fn what_this_build_has_not_is_refused_by_its_feature() {
 }
 
 #[test]
+#[cfg(not(feature = "api"))]
+fn without_the_api_its_settings_are_refused() {
+    let what = "needs the feature `api`, which this build has not: leave it out, or use another";
+    for line in ["--api.listen 127.0.0.1:1", "--api.token_file /token"] {
+        assert_eq!(refusal(line).what, what);
+    }
+}
+
+#[test]
+#[cfg(feature = "api")]
+fn the_api_is_served_to_nobody_by_mistake() {
+    use trackerd::config::ApiPlace;
+
+    let place = |line: &str| config(line).api;
+    let at = |addr: &str| Some(ApiPlace::At(addr.parse().unwrap()));
+    for (line, expected) in [
+        ("", None),
+        ("--api.listen 127.0.0.1:80", at("127.0.0.1:80")),
+        ("--api.listen [::1]:80", at("[::1]:80")),
+        ("--api.listen [::ffff:127.0.0.2]:80", at("127.0.0.2:80")),
+        (
+            "--api.listen unix:/run/s",
+            Some(ApiPlace::File("/run/s".into())),
+        ),
+        (
+            "--api.listen 0.0.0.0:80 --api.token_file t",
+            at("0.0.0.0:80"),
+        ),
+    ] {
+        assert_eq!(place(line), expected, "{line}");
+    }
+    for open in ["0.0.0.0:80", "[::]:80", "192.0.2.1:80", "10.0.0.1:80"] {
+        let fatal = refusal(&format!("--api.listen {open}"));
+        assert!(fatal.what.contains("set api.token_file too"), "{fatal}");
+    }
+    let alone = refusal("--api.token_file t");
+    assert!(alone.what.contains("set that too"), "{alone}");
+    for wrong in ["127.0.0.1", "localhost:80", "unix:", "/run/s", "[::1]"] {
+        let fatal = refusal(&format!("--api.listen {wrong}"));
+        assert!(fatal.what.contains("write 127.0.0.1:6970"), "{fatal}");
+    }
+}
+
+#[test]
 fn a_file_is_refused_by_its_line() {
     for case in "\
 //tracker.intervall 3 => 3: tracker.intervall: unknown setting; did you mean tracker.interval?
@@ -918,6 +964,7 @@ fn the_sample_changes_nothing_as_it_is_and_works_uncommented() {
         // Nodes alone are none, and a header nobody is believed in is none.
         let needs = match key {
             "access.proxy_header" => "access.proxy ::1\n",
+            "api.token_file" => "api.listen [::1]:6970\n",
             "livesync.cluster.node_ip" => "livesync.cluster.listen 10.0.0.1\n",
             _ => "",
         };

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may name of the crate, `types` and its own insides aside.
-const IMPORTS: [(&str, &[&str]); 15] = [
+const IMPORTS: [(&str, &[&str]); 16] = [
     ("types", &[]),
     ("error", &[]),
     ("sys", &[]),
@@ -18,6 +18,7 @@ const IMPORTS: [(&str, &[&str]); 15] = [
     ("stats", &[]),
     ("supervisor", &[]),
     ("advice", &[]),
+    ("api", &["wire"]),
     ("config", &["error"]),
     ("router", &["swarm"]),
     ("cluster", &["wire"]),
@@ -26,6 +27,7 @@ const IMPORTS: [(&str, &[&str]); 15] = [
         &[
             "access",
             "advice",
+            "api",
             "cluster",
             "config",
             "error",

@@ -122,7 +122,9 @@ _trackerd() {
         --http.keep_alive
         --http.idle_secs_max
         --socket-timeout
-        --http.request_secs_max'
+        --http.request_secs_max
+        --api.listen
+        --api.token_file'
     COMPREPLY=()
     case $before in
     -f | --config)
@@ -388,6 +390,12 @@ _trackerd() {
         ;;
     --socket-timeout | --http.request_secs_max)
         :
+        ;;
+    --api.listen)
+        :
+        ;;
+    --api.token_file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
     *)
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

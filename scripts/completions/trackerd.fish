@@ -93,3 +93,5 @@ complete -c trackerd -l http.connections_max -x -d 'The most connections at a ti
 complete -c trackerd -l keep-alive -l http.keep_alive -x -d 'Whether connections may stay for a next request, or for how long'
 complete -c trackerd -l http.idle_secs_max -x -d 'How long a connection may wait for its next request'
 complete -c trackerd -l socket-timeout -l http.request_secs_max -x -d 'How long a request may take to arrive'
+complete -c trackerd -l api.listen -x -d 'Serve the management API there, on this machine unless there is a token'
+complete -c trackerd -l api.token_file -r -F -d 'Serve it only to those who send the token in this file'

@@ -6,7 +6,7 @@ use super::memory::Memory;
 use super::parse::Said;
 use super::settings::{Kind, PORT, Setting};
 use super::values::{self, Place};
-use super::{Amount, Config, HashFile, Listen};
+use super::{Amount, ApiPlace, Config, HashFile, Listen};
 use crate::error::{Exit, Fatal};
 use crate::types::Net;
 use std::mem;
@@ -70,6 +70,8 @@ pub struct Draft {
     pub limits: LimitsSaid,
     pub livesync: Option<SocketAddrV4>,
     pub nodes: Vec<Net>,
+    pub api: Option<ApiPlace>,
+    pub api_token: Option<PathBuf>,
     pub blessed: Vec<Net>,
     pub ignored: Vec<&'static str>,
     pub memory: Memory,
@@ -262,6 +264,8 @@ impl Draft {
             limits: self.limits.finish(),
             livesync: self.livesync,
             nodes: self.nodes,
+            api: self.api,
+            api_token: self.api_token,
             ignored: self.ignored,
             memory: self.memory,
             connections_max: self.connections_max.unwrap_or(4000) as usize,
@@ -355,6 +359,23 @@ impl Config {
                 &["livesync.cluster.node_ip"],
                 "there is no live sync without livesync.cluster.listen: set that too".into(),
             ));
+        }
+        match (&self.api, &self.api_token) {
+            (Some(ApiPlace::At(addr)), None) if !addr.ip().is_loopback() => {
+                return Some((
+                    &["api.listen"],
+                    "others can reach this address: set api.token_file too, or listen on a \
+                     loopback address or unix:PATH"
+                        .into(),
+                ));
+            }
+            (None, Some(_)) => {
+                return Some((
+                    &["api.token_file"],
+                    "there is no API without api.listen: set that too".into(),
+                ));
+            }
+            _ => {}
         }
         if self.numwant_default > self.numwant_max {
             return Some((

@@ -140,6 +140,10 @@ pub struct Config {
     pub livesync: Option<SocketAddrV4>,
     /// Which of them to believe; empty without live sync.
     pub nodes: Vec<Net>,
+    /// Where the management API is served, if it is; without a token only where nobody else comes.
+    pub api: Option<ApiPlace>,
+    /// The file of the token that it takes; none without an API.
+    pub api_token: Option<PathBuf>,
     /// Settings that were given and have no effect.
     pub ignored: Vec<&'static str>,
     /// How much there may be.
@@ -168,6 +172,15 @@ pub enum Amount {
     Of(u32),
     /// As much as it can.
     Max,
+}
+
+/// A place where the management API is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiPlace {
+    /// An address; port 0 lets the system choose.
+    At(SocketAddr),
+    /// A socket that is a file.
+    File(PathBuf),
 }
 
 /// An address to listen on.

@@ -1,8 +1,8 @@
 //! Values as operators write them. An error says what is wrong with the value and what would do.
 
-use super::Amount;
 use super::intervals::Ceiling;
 use super::settings::{LIVESYNC_PORT, PORT};
+use super::{Amount, ApiPlace};
 use crate::types::Net;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
@@ -19,6 +19,21 @@ pub enum Place {
 pub fn place(text: &str) -> Result<Place, String> {
     let forms = "write 192.0.2.1:6969, [2001:db8::1]:6969 or, for all addresses, *:6969";
     place_or(PORT, text).unwrap_or_else(|| Err(format!("`{text}` is no IP address; {forms}")))
+}
+
+/// Where the management API listens: one address and its port, or a socket that is a file.
+pub fn api(text: &str) -> Result<ApiPlace, String> {
+    let forms = "write 127.0.0.1:6970, [::1]:6970 or unix:/run/trackerd.sock";
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path.len() {
+            // As much as a socket's address holds (unix(7)).
+            1..=107 => Ok(ApiPlace::File(path.into())),
+            _ => Err(format!("a socket's path has 1 to 107 bytes; {forms}")),
+        };
+    }
+    text.parse::<SocketAddr>()
+        .map(|addr| ApiPlace::At(SocketAddr::new(addr.ip().to_canonical(), addr.port())))
+        .map_err(|_| format!("`{text}` is neither an address with a port nor a path; {forms}"))
 }
 
 /// The same for live sync, which is by IPv4, on an interface of its own address and port.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::config::{Amount, Config};
 use crate::error::{Exit, Fatal};
 use crate::net::errands::Errands;
+use crate::net::inquiry::Hatch;
 use crate::net::memory::Shares;
 use crate::net::rates::Board;
 use crate::net::rules::Rules;
@@ -34,6 +35,12 @@ pub struct Shared {
     pub rates: Board,
     /// Set when everybody shall come to an end.
     pub stopping: AtomicBool,
+    /// Set when they shall finish what is under way and take on nothing more.
+    draining: AtomicBool,
+    /// Workers that have not finished.
+    undrained: AtomicUsize,
+    /// Where the management API asks.
+    pub hatch: Hatch,
     /// The interval in force, and where it comes from and goes to.
     interval: AtomicU32,
     previous: AtomicU32,
@@ -55,6 +62,9 @@ impl Shared {
             rates: Board::new(workers),
             clock: Clock::start(),
             stopping: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            undrained: AtomicUsize::new(workers),
+            hatch: Hatch::default(),
             interval: AtomicU32::new(rules.terms.interval),
             previous: AtomicU32::new(rules.terms.interval),
             required: AtomicU32::new(rules.terms.interval),
@@ -103,6 +113,27 @@ impl Shared {
         self.version.fetch_add(1, Ordering::Release);
         wakes.iter().for_each(|wake| wake());
         old
+    }
+
+    /// Has everybody finish what is under way, and come to an end then.
+    pub fn drain(&self, wakes: &[Wake]) {
+        if !self.draining.swap(true, Ordering::AcqRel) {
+            log::info!("draining: no more connections are accepted");
+        }
+        wakes.iter().for_each(|wake| wake());
+    }
+
+    /// Whether nothing more shall be taken on.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Takes note that one worker more has finished what was under way; after the last the process
+    /// ends.
+    pub fn note_drained(&self) {
+        if self.undrained.fetch_sub(1, Ordering::AcqRel) == 1 {
+            Signal::Stop.raise();
+        }
     }
 
     /// Brings everybody to an end.

@@ -5,6 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::net::fifo::Note;
+use crate::net::orders::Order;
 
 /// Something to do for the clerk.
 pub enum Errand {
@@ -12,6 +13,8 @@ pub enum Errand {
     Reload,
     /// Change the list in force.
     Amend(Note),
+    /// Change a list as the management API wants it.
+    Order(Order),
 }
 
 /// The clerk's tray.
@@ -25,6 +28,7 @@ pub struct Errands {
 struct Tray {
     reload: bool,
     note: Option<Note>,
+    order: Option<Order>,
 }
 
 impl Errands {
@@ -44,19 +48,30 @@ impl Errands {
         self.changed.notify_all();
     }
 
+    /// Hands in what came by the management API. As with fifos, one waits at a time.
+    pub fn place(&self, order: Order) {
+        let tray = self.lock();
+        let full = |tray: &mut Tray| tray.order.is_some();
+        let waited = self.changed.wait_while(tray, full);
+        let mut tray = waited.unwrap_or_else(PoisonError::into_inner);
+        tray.order = Some(order);
+        self.changed.notify_all();
+    }
+
     /// Waits for the next; not longer than `patience`, if that is limited.
     pub fn next(&self, patience: Option<Duration>) -> Option<Errand> {
         let tray = self.lock();
-        let empty = |tray: &mut Tray| !tray.reload && tray.note.is_none();
+        let empty = |tray: &mut Tray| !tray.reload && tray.note.is_none() && tray.order.is_none();
         let patience = patience.unwrap_or(Duration::MAX);
         let waited = self.changed.wait_timeout_while(tray, patience, empty);
         let (mut tray, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if mem::take(&mut tray.reload) {
             return Some(Errand::Reload);
         }
-        let note = tray.note.take();
+        let order = tray.order.take().map(Errand::Order);
+        let next = order.or_else(|| tray.note.take().map(Errand::Amend));
         self.changed.notify_all();
-        note.map(Errand::Amend)
+        next
     }
 
     fn lock(&self) -> MutexGuard<'_, Tray> {

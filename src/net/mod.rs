@@ -5,6 +5,7 @@
 //! than a turn; and that the process ends in order when told to. Each worker has its own sockets,
 //! its own shard and its own loop; this file only brings them up and down.
 
+mod api;
 mod bind;
 mod conn;
 mod control;
@@ -15,8 +16,10 @@ mod fifo;
 mod health;
 mod herald;
 mod http;
+mod inquiry;
 mod livesync;
 mod memory;
+mod orders;
 mod rates;
 mod reload;
 mod remember;
@@ -69,6 +72,8 @@ pub enum Ticket {
     Http(tcp::Return),
     /// To all connections that wait for the sheets of all workers.
     Survey,
+    /// To who asked by the hatch.
+    Hatch(u32),
 }
 
 pub use health::check as health;
@@ -97,6 +102,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     // Inside a root directory the system says less.
     let means = Means::new(config.memory.limit, workers);
     let bound = listen(config, workers)?;
+    let door = api::open(config)?;
     let origin = Origin::new(args, config, process::is_root());
     control::drop_privileges(config)?;
     let peer_secs = config.intervals.keep_secs(config.intervals.highest());
@@ -141,6 +147,10 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         wakes.clone(),
     );
     let clerk = clerk.start(fifos).map_err(os("threads"))?;
+    if let Some(door) = door {
+        let started = door.start(&shared, &clerk, &wakes);
+        started.map_err(os("threads"))?;
+    }
     // Who doesn't listen any more is no reason not to serve.
     let _ = writeln!(io::stderr(), "ready: {addresses}");
     service::ready(&addresses, pulses).map_err(os("threads"))?;

@@ -17,6 +17,7 @@ use crate::error::{Exit, Fatal};
 use crate::net::control::Shared;
 use crate::net::errands::{Errand, Errands};
 use crate::net::fifo::{Change, Fifo, Note};
+use crate::net::orders;
 use crate::net::rules::{Grants, Occasion, Rules};
 use crate::net::service;
 use crate::net::tempo::{Pace, Tempo};
@@ -121,6 +122,7 @@ impl Clerk {
             match errands.next(self.tempo.is_some().then_some(TICK)) {
                 Some(Errand::Reload) => service::reload(|| self.reload()),
                 Some(Errand::Amend(note)) => self.amend(&note),
+                Some(Errand::Order(order)) => orders::carry_out(order, &self.shared, &self.wakes),
                 None => {}
             }
             self.tick();
@@ -240,6 +242,7 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         ("access.fifo_add", new.fifo_add != old.fifo_add),
         ("access.fifo_delete", new.fifo_delete != old.fifo_delete),
         ("livesync.cluster.listen", new.livesync != old.livesync),
+        ("api.listen", new.api != old.api),
     ];
     for (key, _) in differs.iter().filter(|(_, differs)| *differs) {
         log::warn!("{key}: the change takes effect at the next start");
@@ -257,6 +260,7 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         fifo_add: old.fifo_add.clone(),
         fifo_delete: old.fifo_delete.clone(),
         livesync: old.livesync,
+        api: old.api.clone(),
         ..new
     })
 }
@@ -269,7 +273,7 @@ fn retire_torrents(old: &Torrents) {
 
 /// Waits, not for ever, until nobody else holds the old list: giving back the memory of a large
 /// one takes a moment, which shall not pass on the road.
-fn retire<L>(old: &Arc<L>) {
+pub fn retire<L>(old: &Arc<L>) {
     for _ in 0..RETIRE_TRIES {
         if Arc::strong_count(old) == 1 {
             return;

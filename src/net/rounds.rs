@@ -1,6 +1,7 @@
 //! What goes round all workers, to be brought back by the router: sheets, pages, lists.
 
 use crate::net::desk::Desk;
+use crate::net::inquiry::Inquiry;
 use crate::router::Page;
 use crate::stats::{Count, Networks, Sheet, Tally, Top};
 use crate::swarm::{Cursor, PeersCursor, Shard};
@@ -45,6 +46,8 @@ pub enum Round {
     Woodpeckers(Networks),
     /// See [`Quest::Requests`].
     Requests(Vec<u8>),
+    /// What the management API wants to know.
+    Inquiry(Box<Inquiry>),
 }
 
 impl Quest {
@@ -98,6 +101,7 @@ impl Round {
                 *networks = desk.woodpeckers.clone();
                 true
             }
+            Round::Inquiry(inquiry) => inquiry.attend(shard, desk),
             Round::Requests(text) => {
                 *text = desk.requests.take();
                 true

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::access::{BadLines, Gate, HashList, KeyList, Nets, Paces, Proxies, Torrents};
+use crate::api::Token;
 use crate::config::{Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
@@ -19,6 +20,9 @@ pub const LIST_BYTES_MAX: usize = 256 << 20;
 
 /// The largest file of keys that is read: a million of the longest.
 const KEYS_BYTES_MAX: usize = (KeyList::LEN_MAX + 1) << 20;
+
+/// The largest file with a token in it that is read.
+const TOKEN_BYTES_MAX: usize = 4096;
 
 /// Descriptors kept for everything that is not a connection, besides the listening sockets: the
 /// polls, the log, files that are read again.
@@ -37,6 +41,8 @@ pub struct Rules {
     pub nodes: Arc<[Net]>,
     /// What swarms and peers may have.
     pub quota: Quota,
+    /// What has to be shown to manage the tracker.
+    pub api_token: Option<Arc<Token>>,
 }
 
 /// What the start has settled.
@@ -84,6 +90,7 @@ impl Rules {
             paces: strangers::paces(config),
             nodes: config.nodes.clone().into(),
             quota: strangers::quota(config),
+            api_token: api_token(config)?,
         })
     }
 }
@@ -129,6 +136,24 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
         clients: Arc::new(strangers::clients(config)),
         ip_from_query: nets(&config.ip_from_query),
     })
+}
+
+/// The token of the management API.
+fn api_token(config: &Config) -> Result<Option<Arc<Token>>, Fatal> {
+    let Some(path) = &config.api_token else {
+        return Ok(None);
+    };
+    let fatal = |what| Fatal::new(Exit::NoInput, path.display().to_string(), what);
+    let text =
+        file::read_regular(path, TOKEN_BYTES_MAX).map_err(|error| fatal(error.to_string()))?;
+    let token = Token::parse(&text).ok_or_else(|| {
+        let (min, max) = (Token::LEN_MIN, Token::LEN_MAX);
+        fatal(format!(
+            "the token has to be {min} to {max} printable ASCII characters, such as those of \
+             openssl rand -hex 32"
+        ))
+    })?;
+    Ok(Some(Arc::new(token)))
 }
 
 fn read_hashes(path: &Path, occasion: Occasion) -> io::Result<Arc<HashList>> {

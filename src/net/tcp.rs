@@ -53,7 +53,8 @@ pub struct Tcp {
 }
 
 struct Listener {
-    listener: TcpListener,
+    /// None once nothing more shall be accepted.
+    listener: Option<TcpListener>,
     family: Family,
     /// Out of descriptors: nothing is accepted until some may be free again.
     paused: bool,
@@ -92,7 +93,7 @@ impl Tcp {
                 let mut listener = TcpListener::from_std(listener);
                 registry.register(&mut listener, Token(token), Interest::READABLE)?;
                 Ok(Listener {
-                    listener,
+                    listener: Some(listener),
                     family,
                     paused: false,
                     unfinished: false,
@@ -212,6 +213,29 @@ impl Tcp {
         self.accept_further();
     }
 
+    /// Accepts who waits already, then nobody; closes connections that have nothing to say. Whether
+    /// none is left.
+    pub fn drain(&mut self, office: &mut Office<'_>) -> bool {
+        for index in 0..self.listeners.len() {
+            self.accept(index, office);
+            let listener = &mut self.listeners[index];
+            if !listener.unfinished {
+                listener.listener = None;
+            }
+        }
+        let now = office.desk.now;
+        for place in 0..self.places.len() {
+            let conn = self.places[place].conn.as_ref();
+            let idle = conn.and_then(Conn::idle_since);
+            // A request may be on its way.
+            if idle.is_some_and(|since| since < now) {
+                self.close(place);
+            }
+        }
+        let accepts = self.listeners.iter().any(|l| l.listener.is_some());
+        !accepts && self.free.len() == self.places.len()
+    }
+
     /// After a panic: closes all connections, and looks at every listener.
     pub fn rebuild(&mut self) {
         let traffic = mem::take(&mut self.with.traffic);
@@ -244,9 +268,9 @@ impl Tcp {
                 paused,
                 ..
             } = &mut self.listeners[index];
-            if *paused {
+            let Some(listener) = listener.as_ref().filter(|_| !*paused) else {
                 return;
-            }
+            };
             match listener.accept() {
                 Ok((stream, from)) => {
                     office.desk.counters.count(*family, Count::TcpAccept);

@@ -13,6 +13,7 @@ use mio::{Events, Poll, Token};
 use crate::net::bind::Sockets;
 use crate::net::desk::Desk;
 use crate::net::herald::Herald;
+use crate::net::inquiry::Teller;
 use crate::net::livesync::Livesync;
 use crate::net::memory::Budget;
 use crate::net::rates::Meter;
@@ -55,6 +56,9 @@ const LITTER_MAX: u32 = 100_000;
 const PANICS_MAX: u32 = 8;
 const PANIC_SECS: Seconds = 60;
 
+/// How long what is under way may take once nothing more is accepted.
+const DRAIN_SECS_MAX: Seconds = 60;
+
 /// A worker, ready to run on a thread of its own.
 pub struct Worker {
     poll: Poll,
@@ -77,6 +81,18 @@ pub struct Worker {
     litter: u32,
     /// How long the present pass of the sweep has taken, in microseconds.
     sweep_micros: u32,
+    drain: Drain,
+}
+
+/// How far a worker is with finishing what is under way.
+#[derive(Clone, Copy)]
+enum Drain {
+    /// It has not begun.
+    No,
+    /// It began at this moment.
+    Since(Seconds),
+    /// Nothing is left.
+    Done,
 }
 
 /// The protocols of one worker, and what they answer with.
@@ -91,6 +107,7 @@ struct Desks {
     /// Whether the sheets are wanted for a status line.
     status_due: bool,
     herald: Herald,
+    teller: Teller,
 }
 
 impl Worker {
@@ -128,6 +145,7 @@ impl Worker {
             surveying: false,
             status_due,
             herald: Herald::default(),
+            teller: Teller::default(),
         };
         let meter = Meter::new(lanes.desk.worker);
         let clock = shared.clock;
@@ -146,6 +164,7 @@ impl Worker {
             sweeping: false,
             litter: 0,
             sweep_micros: 0,
+            drain: Drain::No,
         })
     }
 
@@ -214,7 +233,27 @@ impl Worker {
             }
             self.pulse.beat();
             sleep = self.turn(&events);
+            if self.shared.is_draining() {
+                sleep = sleep.min(self.finish());
+            }
         }
+    }
+
+    /// Finishes what is under way, and takes on nothing more; how long there is to sleep after it.
+    fn finish(&mut self) -> Duration {
+        let Worker { router, lanes, .. } = self;
+        let desk = &mut lanes.desk;
+        let now = desk.now;
+        let is_over = lanes.tcp.drain(&mut Office { router, desk });
+        match self.drain {
+            Drain::No => self.drain = Drain::Since(now),
+            Drain::Since(since) if is_over || now.saturating_sub(since) > DRAIN_SECS_MAX => {
+                self.drain = Drain::Done;
+                self.shared.note_drained();
+            }
+            Drain::Since(_) | Drain::Done => return TICK,
+        }
+        Duration::ZERO
     }
 
     /// Serves one batch of events; how long there is to sleep after it.
@@ -237,6 +276,9 @@ impl Worker {
                 .give_up()
                 .into_iter()
                 .for_each(|ticket| lanes.give_up(ticket));
+        }
+        if self.shared.is_draining() {
+            lanes.desk.terms.keep_alive = false;
         }
         lanes.go_on(router);
         for event in events {
@@ -263,6 +305,9 @@ impl Worker {
             livesync.flush(router, &mut lanes.desk);
         }
         let mut waiting = lanes.send_rounds(router);
+        if self.me == 0 {
+            waiting |= lanes.teller.serve(&self.shared.hatch, router);
+        }
         hurry |= router.attend(lanes);
         lanes.udp.flush(&mut lanes.desk);
         waiting |= router.flush();
@@ -381,6 +426,7 @@ impl Desks {
             Ticket::Http(at) => self.tcp.hang_up(at),
             // Its readers wait for another.
             Ticket::Survey => self.surveying = false,
+            Ticket::Hatch(number) => self.teller.deliver(number, None),
             Ticket::Udp(_) => {}
         }
     }
@@ -411,7 +457,7 @@ impl Lanes<Ticket, Round> for Desks {
         match ticket {
             Ticket::Udp(to) => self.udp.deliver(to, reply, &mut self.desk),
             Ticket::Http(at) => self.tcp.deliver(at, reply, &mut self.desk),
-            Ticket::Survey => {}
+            Ticket::Survey | Ticket::Hatch(_) => {}
         }
     }
 
@@ -422,6 +468,7 @@ impl Lanes<Ticket, Round> for Desks {
 
     fn deliver_round(&mut self, ticket: Ticket, parts: Vec<Round>) {
         match ticket {
+            Ticket::Hatch(number) => self.teller.deliver(number, Some(parts)),
             Ticket::Http(at) => self.tcp.deliver_round(at, parts, &mut self.desk),
             Ticket::Survey => {
                 self.surveying = false;

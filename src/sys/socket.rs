@@ -1,8 +1,12 @@
 //! Listening sockets that the workers share.
 
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 
 use super::check;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -113,6 +117,27 @@ pub fn tcp(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
+/// A listener on a socket that is a file, which nobody but its owner may open. A file that an
+/// earlier process has left behind makes room.
+pub fn unix(path: &Path) -> io::Result<UnixListener> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket());
+    if is_socket {
+        match UnixStream::connect(path) {
+            Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(path)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    // SAFETY: a call without pointers that can't fail. No other thread makes files meanwhile.
+    let before = unsafe { libc::umask(0o177) };
+    let listener = UnixListener::bind(path);
+    // SAFETY: as above.
+    unsafe { libc::umask(before) };
+    listener
+}
+
 /// Closes a socket, and says what came of it, which dropping it wouldn't.
 pub fn close(socket: impl IntoRawFd) -> io::Result<()> {
     // SAFETY: the descriptor was handed over to us, and is used no more after this.
@@ -157,6 +182,22 @@ fn set(
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn a_file_left_behind_makes_room_and_others_do_not() {
+        let dir = std::env::temp_dir().join(format!("trackerd-socket-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("socket");
+        let first = unix(&path).unwrap();
+        assert_eq!(unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(first);
+        drop(unix(&path).unwrap());
+        fs::remove_file(&path).unwrap();
+        fs::write(&path, "mine").unwrap();
+        assert_eq!(unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+        fs::remove_dir_all(&dir).unwrap();
+    }
 
     #[test]
     fn everybody_in_a_group_hears_it_on_the_interface() {

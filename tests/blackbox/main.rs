@@ -6,6 +6,8 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+#[cfg(feature = "api")]
+mod api;
 mod cluster;
 mod controls;
 mod extensions;

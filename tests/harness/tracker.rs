@@ -376,7 +376,7 @@ impl Tracker {
     }
 
     /// Waits until it ends by itself; its exit code.
-    #[cfg(feature = "torture")]
+    #[cfg(any(feature = "torture", feature = "api"))]
     #[track_caller]
     pub fn ended(mut self) -> Option<i32> {
         self.log.wait_for_end(&mut self.child, PATIENCE)

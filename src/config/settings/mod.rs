@@ -4,6 +4,7 @@
 mod access;
 mod addresses;
 mod announces;
+mod api;
 mod cluster;
 mod extensions;
 mod http;
@@ -194,7 +195,10 @@ impl Flag {
 }
 
 /// The features that settings need, and whether this build has them.
-const FEATURES: [(&str, bool); 1] = [("cluster", cfg!(feature = "cluster"))];
+const FEATURES: [(&str, bool); 2] = [
+    ("api", cfg!(feature = "api")),
+    ("cluster", cfg!(feature = "cluster")),
+];
 
 /// The default port, opentracker's.
 pub const PORT: u16 = 6969;
@@ -256,6 +260,10 @@ pub static SECTIONS: &[Section] = &[
     Section {
         title: "HTTP",
         settings: http::HTTP,
+    },
+    Section {
+        title: "Management",
+        settings: api::API,
     },
 ];
 
