@@ -75,8 +75,9 @@ beside: build need-clients ## The same requests to trackerd and to Debian's open
 torture: build need-clients ## What strangers can do to a tracker; all of it with ARGS=--full.
 	@if [ -x /usr/bin/python3 ]; then \
 		$(CARGO) build --locked --features torture && \
-		/usr/bin/python3 functional-tests/torture/run.py --binary $(RELEASE) \
-			--binary-torture target/debug/trackerd $(ARGS); \
+		cd functional-tests/torture && /usr/bin/python3 -m unittest --quiet test_torture && \
+		/usr/bin/python3 run.py --binary ../../$(RELEASE) \
+			--binary-torture ../../target/debug/trackerd $(ARGS); \
 	else \
 		echo "SKIPPED: the torture: there is no /usr/bin/python3"; \
 	fi

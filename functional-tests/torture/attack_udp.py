@@ -10,7 +10,7 @@ import time
 
 import messages
 from messages import ANNOUNCE, SCRAPE
-from scene import Scene, Udp, for_a_while
+from scene import HOST6, Scene, Udp, for_a_while, has_ipv6
 
 LENGTHS = [*range(2001), 65507]
 
@@ -50,6 +50,15 @@ def connection_ids(scene: Scene) -> None:
             for _ in for_a_while():
                 answers += udp.answers(sent)
         proves_nothing(scene, sent, answers, "wrong ids")
+        if scene.is_trackerd and has_ipv6():
+            with scene.udp(HOST6) as other_family:
+                proves_nothing(
+                    scene, sent, other_family.answers(sent[:4000]), "wrong ids by IPv6")
+                answer = other_family.ask(messages.announce(
+                    good, 8, info_hash=hashes[0]), patience_secs=1.0)
+                scene.findings.exactly(
+                    "an id of IPv4's is served over IPv6", False,
+                    messages.action(answer or b"") == ANNOUNCE)
         with scene.udp() as same_host:
             answer = same_host.ask(messages.announce(good, 7, info_hash=hashes[0]))
         scene.findings.exactly(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import selectors
 import socket
 import subprocess
@@ -22,6 +23,9 @@ import messages  # noqa: E402
 from findings import Findings  # noqa: E402
 
 HOST = "127.0.0.1"
+HOST6 = "::1"
+# Below those that the system gives to whoever connects.
+PORTS = 10_000, 32_000
 PATIENCE_SECS = 10.0
 POLL_SECS = 0.02
 AGAIN_SECS = 0.5
@@ -39,7 +43,7 @@ class AttackedTrackerd(Trackerd):
     """trackerd with settings, in as many workers, started through other programs if need be."""
 
     def __init__(self, binary: str, port: int, workers: int, settings: list[str], through: list):
-        super().__init__(binary, [HOST], port)
+        super().__init__(binary, [HOST, HOST6] if has_ipv6() else [HOST], port)
         self._workers = workers
         self._through = through
         self.settings = settings
@@ -56,7 +60,8 @@ class AttackedTrackerd(Trackerd):
     def configure(self, settings: list[str]) -> None:
         """Puts another file into the place of its configuration."""
         new = self.configuration.with_suffix(".new")
-        new.write_text("\n".join([f"listen.tcp_udp {self.hosts[0]}", *settings, ""]))
+        listen = [f"listen.tcp_udp {host}" for host in self.hosts]
+        new.write_text("\n".join([*listen, *settings, ""]))
         new.rename(self.configuration)
 
     def serves(self) -> bool:
@@ -88,6 +93,7 @@ class Scene:
         self.directory = directory
         self.tracker: Trackerd | Opentracker | None = None
         self._idle_p99 = 0.0
+        self.panics_expected = 0
 
     @property
     def is_trackerd(self) -> bool:
@@ -118,12 +124,13 @@ class Scene:
             self.tracker.kill()
 
     def _check_alive(self) -> None:
-        """It runs, answers by both roads, has never panicked, and stops when told."""
+        """It runs, answers by both roads, has not panicked unasked, and stops when told."""
         alive = self.tracker.exit_code is None
         alive = alive and eventually(lambda: answers_connect(self.port), PATIENCE_SECS)
         alive = alive and eventually(lambda: answers_http(self.port), PATIENCE_SECS)
         self.findings.exactly("alive", True, alive)
         if self.is_trackerd:
+            self.findings.exactly("panics", self.panics_expected, self.panics())
             exit_code = self.tracker.exit_code
             if exit_code is None:
                 exit_code = self.tracker.process.terminate(STOP_SECS_MAX)
@@ -207,6 +214,13 @@ class Scene:
                 return int(line.split()[-2])
         raise KeyError(name)
 
+    def panics(self) -> int:
+        """Of workers, as the tracker counts them; -1 while it doesn't say."""
+        try:
+            return self.count("worker panics")
+        except (OSError, KeyError, ValueError, IndexError):
+            return -1
+
     @contextlib.contextmanager
     def probe(self, ways: str = "udp,http"):
         """The well-behaved client, asking meanwhile."""
@@ -265,10 +279,11 @@ class Udp:
     """A socket of a client's, connected to the tracker."""
 
     def __init__(self, port: int, source: str = HOST):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in source else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
         self.socket.bind((source, 0))
-        self.socket.connect((HOST, port))
+        self.socket.connect((HOST6 if ":" in source else HOST, port))
         self.socket.settimeout(PATIENCE_SECS)
         self._serial = 0xFE000000
 
@@ -328,13 +343,23 @@ class Udp:
         raise OSError("the tracker has stopped to answer")
 
 
+def has_ipv6() -> bool:
+    """Whether ::1 can be listened on."""
+    try:
+        with socket.socket(socket.AF_INET6) as stream:
+            stream.bind((HOST6, 0))
+            return True
+    except OSError:
+        return False
+
+
 def free_port() -> int:
-    """A port that nobody listens on, by TCP or UDP."""
+    """A port that nobody listens on, by TCP or UDP, and that no connection is given meanwhile."""
     while True:
+        port = random.randrange(*PORTS)
         with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-            stream.bind((HOST, 0))
-            port = stream.getsockname()[1]
             with contextlib.suppress(OSError):
+                stream.bind((HOST, port))
                 datagrams.bind((HOST, port))
                 return port
 
