@@ -73,6 +73,7 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds.extend(queries);
     seeds.extend(operators_words());
     seeds.extend(prefaces());
+    seeds.extend(managers_words());
     seeds.retain(|bytes| bytes.len() < 2000);
     seeds
 }
@@ -92,6 +93,26 @@ fn operators_words() -> Vec<Vec<u8>> {
     }
     words.push("-i ::1 -p 80 -P 81 -A 10.0.0.0/8 -u nobody -d . -w list -t".to_owned());
     words.into_iter().map(String::into_bytes).collect()
+}
+
+/// What programs ask that manage the tracker.
+fn managers_words() -> impl Iterator<Item = Vec<u8>> {
+    let hash = "0a".repeat(20);
+    let lines = [
+        "GET /v1/stats".to_owned(),
+        format!("GET /v1/swarms/{hash}?limit=7"),
+        format!("GET /v1/hashes?after={hash}&limit=9"),
+        format!("PUT /v1/hashes/{hash}"),
+        "DELETE /v1/keys/abc".to_owned(),
+        "PUT /v1/denied/10.0.0.0%2F8".to_owned(),
+        "GET /v1/denied?after=2001:db8::/32".to_owned(),
+        "PUT /v1/bans/::1?secs=60".to_owned(),
+        "GET /v1/bans?after=10.0.0.1".to_owned(),
+        "POST /v1/drain".to_owned(),
+    ];
+    let headers = "Host: [::1]:1\r\nX-Trackerd: 1\r\nAuthorization: Bearer 0123456789abcdef\r\n";
+    let requests = lines.into_iter();
+    requests.map(move |line| format!("{line} HTTP/1.1\r\n{headers}\r\n").into_bytes())
 }
 
 /// What proxies send ahead of a connection.

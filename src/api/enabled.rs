@@ -415,3 +415,191 @@ fn bans(sources: &[(IpAddr, Seconds)], more: bool) -> String {
         after.into_iter().for_each(|(ip, _)| json.text("after", ip));
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::api::Token;
+    use crate::types::Net;
+    use crate::wire::http::Response;
+
+    const HASH: InfoHash = InfoHash([0xab; 20]);
+
+    fn api() -> Api {
+        Api::new().unwrap()
+    }
+
+    fn understand(line: &str, headers: &str, guard: Guard<'_>) -> Result<Ask, Refusal> {
+        let bytes = format!("{line} HTTP/1.1\r\n{headers}\r\n");
+        let (head, _) = Head::parse_any(&Method::ALL, bytes.as_bytes(), 0)
+            .unwrap()
+            .unwrap();
+        api().understand(&head, guard)
+    }
+
+    fn by_file(line: &str) -> Result<Ask, Refusal> {
+        let guard = Guard {
+            token: None,
+            by_file: true,
+        };
+        understand(line, "", guard)
+    }
+
+    #[test]
+    fn requests_are_understood() {
+        let hash = "aB".repeat(20);
+        let net = |text: &str| text.parse::<Net>().unwrap();
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for (line, ask) in [
+            ("GET /v1/stats".to_owned(), Ask::Stats),
+            (
+                format!("GET /v1/swarms/{hash}"),
+                Ask::Swarm(HASH, LISTED_UNSAID),
+            ),
+            (
+                format!("GET /v1/swarms/{hash}?limit=1000"),
+                Ask::Swarm(HASH, 1000),
+            ),
+            ("GET /v1/hashes".into(), Ask::Hashes(None, LISTED_UNSAID)),
+            (
+                format!("GET /v1/hashes?limit=1&after={hash}"),
+                Ask::Hashes(Some(HASH), 1),
+            ),
+            (format!("GET /v1/hashes/{hash}"), Ask::Hash(HASH)),
+            (
+                format!("PUT /v1/hashes/{hash}"),
+                Ask::Change(Change::Hash(HASH, true)),
+            ),
+            (
+                format!("DELETE /v1/hashes/{hash}"),
+                Ask::Change(Change::Hash(HASH, false)),
+            ),
+            ("GET /v1/keys".into(), Ask::Keys),
+            (
+                "PUT /v1/keys/k".into(),
+                Ask::Change(Change::Key(b"k".into(), true)),
+            ),
+            ("GET /v1/denied?after=10.0.0.0/8".into(), {
+                Ask::Denied(Some(net("10.0.0.0/8")), LISTED_UNSAID)
+            }),
+            ("GET /v1/denied/::1".into(), Ask::IsDenied(net("::1"))),
+            ("PUT /v1/denied/2001%3adb8::%2F32".into(), {
+                Ask::Change(Change::Denied(net("2001:db8::/32"), true))
+            }),
+            ("GET /v1/bans?limit=3".into(), Ask::Bans(None, 3)),
+            ("GET /v1/bans/1.2.3.4".into(), Ask::Ban(ip("1.2.3.4"))),
+            (
+                "PUT /v1/bans/::1?secs=9".into(),
+                Ask::Change(Change::Ban(ip("::1"), Some(9))),
+            ),
+            (
+                "DELETE /v1/bans/::1".into(),
+                Ask::Change(Change::Ban(ip("::1"), None)),
+            ),
+            ("POST /v1/drain".into(), Ask::Drain),
+        ] {
+            assert_eq!(by_file(&line), Ok(ask), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_all_that_counts_where_there_is_one() {
+        let token = Token::parse(b"0123456789abcdef").unwrap();
+        let guard = Guard {
+            token: Some(&token),
+            by_file: false,
+        };
+        let shown = "Authorization: BEARER 0123456789abcdef\r\n";
+        assert_eq!(understand("POST /v1/drain", shown, guard), Ok(Ask::Drain));
+        for headers in [
+            "",
+            "Authorization: Bearer\r\n",
+            "Host: [::1]\r\nX-Trackerd: 1\r\n",
+        ] {
+            let refused = understand("GET /v1/stats", headers, guard);
+            assert_eq!(refused.unwrap_err().status, Status::UNAUTHORIZED);
+        }
+        let page = format!("{shown}Sec-Fetch-Site: same-site\r\n");
+        let refused = understand("GET /v1/stats", &page, guard);
+        assert_eq!(refused.unwrap_err().status, Status::FORBIDDEN);
+    }
+
+    #[track_caller]
+    fn answered(answer: &Answer, status: u16, body: &str) {
+        let mut out = Vec::new();
+        api().answer(answer, &mut out);
+        let (response, len) = Response::parse(&out, 0).unwrap().unwrap();
+        assert_eq!(response.status, Status(status));
+        assert_eq!(response.content_type, b"application/json");
+        assert_eq!(
+            str::from_utf8(&out[len..]),
+            Ok(&*(body.replace('\'', "\"") + "\n"))
+        );
+    }
+
+    #[test]
+    fn answers_are_these_bytes() {
+        let stats = Stats {
+            version: "trackerd 1",
+            uptime: 2,
+            started: 1_700_000_000,
+            workers: 3,
+            interval: 1800,
+            draining: true,
+            torrents: 4,
+            seeders: 5,
+            leechers: 6,
+            completed: 7,
+            bytes: 8,
+            bytes_max: None,
+            counts: vec![("tcp accepted", [9, 10]), ("busy", [0, u64::MAX])],
+        };
+        let limited = Stats {
+            bytes_max: Some(16),
+            counts: Vec::new(),
+            ..stats.clone()
+        };
+        let head = "{'version':'trackerd 1','uptime':2,'started':1700000000,'workers':3,\
+                    'interval':1800,'draining':true,'torrents':4,'seeders':5,'leechers':6,\
+                    'completed':7,'memory':{'bytes':8,'bytes_max':";
+        let rest = "null},'counts':{'tcp_accepted':{'ipv4':9,'ipv6':10},\
+                    'busy':{'ipv4':0,'ipv6':18446744073709551615}}}";
+        answered(&Answer::Stats(stats.into()), 200, &format!("{head}{rest}"));
+        answered(
+            &Answer::Stats(limited.into()),
+            200,
+            &format!("{head}16}},'counts':{{}}}}"),
+        );
+        let counts = Counts {
+            seeders: 1,
+            leechers: 1,
+            paused: 0,
+            completed: 3,
+        };
+        let peer = |ip: &str, port| PeerAddr::new(ip.parse().unwrap(), port);
+        let peers = vec![
+            (peer("1.2.3.4", 5), true),
+            (peer("2001:db8::1", 65535), false),
+        ];
+        let name = HASH.to_string();
+        let body = format!(
+            "{{'hash':'{name}','seeders':1,'leechers':1,'paused':0,'completed':3,'peers':[\
+             {{'ip':'1.2.3.4','port':5,'seeder':true}},\
+             {{'ip':'2001:db8::1','port':65535,'seeder':false}}]}}"
+        );
+        answered(&Answer::Swarm(HASH, counts, peers), 200, &body);
+        let body = format!("{{'list':'whitelist','total':2,'hashes':['{name}'],'after':'{name}'}}");
+        answered(
+            &Answer::Hashes("whitelist", 2, vec![HASH], true),
+            200,
+            &body,
+        );
+        let nets = vec![("10.0.0.0".parse().unwrap(), 8), ("::".parse().unwrap(), 1)];
+        let body = "{'networks':['10.0.0.0/8','::/1']}";
+        answered(&Answer::Denied(nets, false), 200, body);
+        let bans = vec![("10.0.0.1".parse().unwrap(), 8)];
+        let body = "{'bans':[{'ip':'10.0.0.1','secs_left':8}],'after':'10.0.0.1'}";
+        answered(&Answer::Bans(bans, true), 200, body);
+    }
+}

@@ -463,6 +463,33 @@ fn a_walk_shows_all_peers_once() {
 }
 
 #[test]
+fn a_look_shows_a_swarm_whatever_its_shape() {
+    let mut shard = Shard::new([5, 6], LIMITS, START);
+    let mut found = Peers::default();
+    for (number, count) in (0..).zip([1_u32, 2, 40, 600, 3000]) {
+        let mut expected = BTreeSet::new();
+        for (family, count) in [(Family::V4, count), (Family::V6, count / 3)] {
+            for p in 0..count {
+                let peer = peer(family, p);
+                shard.announce(START, &announce(number, peer, p % 3 == 0), &mut found);
+                expected.insert((peer, p % 3 == 0));
+            }
+        }
+        let (counts, peers) = shard.look(&torrent(number), usize::MAX).unwrap();
+        assert_eq!(Some(counts), shard.scrape(START, &torrent(number)));
+        assert_eq!(peers.len(), expected.len());
+        assert_eq!(BTreeSet::from_iter(peers), expected);
+        let (_, few) = shard.look(&torrent(number), 10).unwrap();
+        assert_eq!(few.len(), (count.min(10) + (count / 3).min(10)) as usize);
+    }
+    assert_eq!(shard.look(&torrent(99), 10), None);
+    // Who is silent for too long is shown no more, whether the sweep has come by or not.
+    let later = START + 2 * LIMITS.peer_secs;
+    shard.announce(later, &announce(7, peer(Family::V4, 1), true), &mut found);
+    assert_eq!(shard.look(&torrent(2), 10).unwrap().1, []);
+}
+
+#[test]
 fn memories_from_before_last_as_long_as_others() {
     let mut shard = Shard::new([5, 6], LIMITS, 0);
     let day = LIMITS.memory_secs_max;

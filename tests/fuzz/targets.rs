@@ -5,13 +5,14 @@
 //! inputs and checks that the list, the files and the manifest agree.
 
 use trackerd::access::{HashList, KeyList, Ranges};
+use trackerd::api::{Answer, Api, Ask, Guard, LISTED_MAX, Token};
 use trackerd::config::{self, Command};
 use trackerd::error::Exit;
 use trackerd::types::{Counts, Entry, Family, InfoHash, Peers};
 use trackerd::wire::answer;
 use trackerd::wire::bencode::Value;
 use trackerd::wire::dump::{Format, State};
-use trackerd::wire::http::{HEAD_LEN_MAX, Head, Response, Version, emit_request};
+use trackerd::wire::http::{HEAD_LEN_MAX, Head, Method, Response, Status, Version, emit_request};
 use trackerd::wire::proxy::Preface;
 use trackerd::wire::{compact, livesync, place, query, udp};
 
@@ -25,6 +26,7 @@ macro_rules! targets {
 targets! {
     announce_answer,
     announce_query,
+    api_request,
     bencode,
     command_line,
     compact_peers,
@@ -143,6 +145,67 @@ pub fn request_head(bytes: &[u8]) {
         announce_query(query);
         scrape_query(query);
     }
+}
+
+/// Who manages is heard only as the guard has it, and every answer is a response with its length.
+pub fn api_request(bytes: &[u8]) {
+    let (Some(api), Ok(Some((head, _)))) = (Api::new(), Head::parse_any(&Method::ALL, bytes, 0))
+    else {
+        return;
+    };
+    let token = Token::parse(b"0123456789abcdef");
+    let anybody = api.understand(
+        &head,
+        Guard {
+            token: None,
+            by_file: false,
+        },
+    );
+    let by_file = api.understand(
+        &head,
+        Guard {
+            token: None,
+            by_file: true,
+        },
+    );
+    let token = token.as_ref();
+    let by_token = api.understand(
+        &head,
+        Guard {
+            token,
+            by_file: true,
+        },
+    );
+    if anybody.is_ok() {
+        assert!(head.header("Host").is_some() && head.header("Origin").is_none());
+        assert!(head.method == Method::Get || head.header("X-Trackerd").is_some());
+        assert_eq!(anybody, by_file);
+    }
+    if by_token.is_ok() {
+        assert!(
+            head.header("Authorization")
+                .is_some_and(|said| said.len() == 23)
+        );
+    } else if by_file.is_ok() {
+        assert_eq!(by_token.unwrap_err().status, Status::UNAUTHORIZED);
+    }
+    let answer = match by_file {
+        Ok(ask) => {
+            let changes = matches!(ask, Ask::Change(_) | Ask::Drain);
+            assert_eq!(changes, head.method != Method::Get);
+            if let Ask::Swarm(_, n) | Ask::Hashes(_, n) | Ask::Denied(_, n) | Ask::Bans(_, n) = ask
+            {
+                assert!((1..=LISTED_MAX).contains(&n));
+            }
+            Answer::There(None)
+        }
+        Err(refusal) => Answer::Refused(refusal),
+    };
+    let mut out = Vec::new();
+    api.answer(&answer, &mut out);
+    let (response, len) = Response::parse(&out, 0).unwrap().unwrap();
+    assert_eq!(response.content_length, Some((out.len() - len) as u64));
+    assert!(!response.keep_alive && out.ends_with(b"}\n"));
 }
 
 /// A head is the same however its bytes are cut, and when it is written again.
