@@ -184,6 +184,8 @@ def _step(line: Line, block: list[Line]) -> Step:
                 break
             step.options[match[1]], text = match[2], match[3]
         step.verb, _, text = text.partition(" ")
+    elif step.actor == "api":
+        step.verb, _, text = text.partition(" ")
     elif step.actor not in ("file", "pipe", "reload", "log"):
         raise ValueError(f"unknown step '{step.actor}'")
     step.rest = text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -64,6 +65,12 @@ class Running(Trackerd):
 
     def endpoint(self, layer: str, family: int) -> tuple[str, int]:
         return self._endpoints[layer, family]
+
+    def api_endpoint(self) -> tuple[str, int]:
+        found = re.search(r"api: listening on ([0-9.]+):(\d+)", self._log())
+        if found is None:
+            raise ValueError("no management API: set api.listen 127.0.0.1:0")
+        return found[1], int(found[2])
 
     def write(self, name: str, lines: list[str]) -> None:
         if name == CONFIGURATION:

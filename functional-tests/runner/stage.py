@@ -38,6 +38,9 @@ class Server(Protocol):
     def endpoint(self, layer: str, family: int) -> tuple[str, int]:
         """Where it listens: `tcp` or `udp`, 4 or 6."""
 
+    def api_endpoint(self) -> tuple[str, int]:
+        """Where the management API listens."""
+
     def write(self, name: str, lines: list[str]) -> None:
         """Puts a file in the place of one, in one step."""
 
@@ -163,6 +166,21 @@ class Stage:
         finally:
             if "on" not in step.options:
                 lane.close()
+
+    def _api(self, step: Step) -> None:
+        """One request to the management API, on a connection of its own."""
+        lane = Connection("127.0.0.1", self.server.api_endpoint())
+        headers = [line.text[5:] for line in step.block if line.text.startswith("with ")]
+        wanted = [line for line in step.block if not line.text.startswith("with ")]
+        request = f"{step.verb} {step.rest} HTTP/1.1"
+        if not any(header.startswith("Host:") for header in headers):
+            headers.insert(0, "Host: 127.0.0.1")
+        head = [literal(text, self._resolve) for text in (request, *headers)]
+        try:
+            self._send(lane, b"\r\n".join(head) + b"\r\n\r\n")
+            self._hear_http(step, lane, wanted, [])
+        finally:
+            lane.close()
 
     def _ask_http(self, step: Step, lane: Connection) -> None:
         headers = [line.text[5:] for line in step.block if line.text.startswith("with ")]
