@@ -261,7 +261,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --listen.udp.receive_buffer 8192 --tracker.pin_workers yes --access.proxy 10.0.0.1 \
          --access.proxy fd00::/8 --access.proxy_header X-Real-IP --access.proxy_protocol yes \
          --access.full_scrape_net 10.0.0.2 --access.full_scrape_interval 60 -l dump \
-         --stats.fulllog 10.0.0.3 --stats.woodpeckers yes \
+         --stats.fulllog 10.0.0.3 --stats.woodpeckers yes --log.completed yes \
          --tracker.peer_ids yes \
          --tracker.ip_from_query ::1 --tracker.external_ip yes --tracker.scrape_interval 900 \
          --tracker.warning beware --tracker.id east-1 --access.keys /keys \
@@ -311,6 +311,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         stats_readers: vec![net("10.0.0.0", 8), net("::1", 128)],
         full_scrapers: Some(vec![net("10.0.0.2", 32)]),
         full_scrape_interval: 60,
+        log_completed: true,
         woodpeckers: true,
         watched: vec![net("10.0.0.3", 32)],
         stats_path: "hidden/st".into(),

@@ -45,6 +45,7 @@ _trackerd() {
         --tracker.user
         --tracker.hang_secs_max
         --log.status
+        --log.completed
         --log-level
         --log.level
         --interval
@@ -198,6 +199,9 @@ _trackerd() {
         ;;
     --log.status)
         mapfile -t COMPREPLY < <(compgen -W 'off line json' -- "$current")
+        ;;
+    --log.completed)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
         ;;
     --log-level | --log.level)
         mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$current")

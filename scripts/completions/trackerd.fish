@@ -29,6 +29,7 @@ complete -c trackerd -s l -l tracker.load -r -F -d 'Remember the torrents of thi
 complete -c trackerd -s u -l tracker.user -x -d 'User to become if started as root'
 complete -c trackerd -l tracker.hang_secs_max -x -d 'End, to be started again, when a thread hangs for so long; 0 for never'
 complete -c trackerd -l log.status -x -a 'off line json' -d 'Write a line of counts to the standard output for each pass of the sweep'
+complete -c trackerd -l log.completed -x -a 'yes no' -d 'Write a line to the standard output for each completed download'
 complete -c trackerd -l log-level -l log.level -x -a 'error warn info debug trace' -d 'How much to log'
 complete -c trackerd -l interval -l tracker.interval -x -d 'Time between the announces of a client'
 complete -c trackerd -l tracker.interval_jitter -x -d 'How far answers vary the interval, both ways; without it, a tenth of it'

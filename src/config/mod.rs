@@ -100,6 +100,8 @@ pub struct Config {
     pub full_scrapers: Option<Vec<Net>>,
     /// The least time between two such lists for one address; 0 for none.
     pub full_scrape_interval: Seconds,
+    /// Whether completed downloads are written to the standard output.
+    pub log_completed: bool,
     /// Whether networks are counted from which announces come much too early.
     pub woodpeckers: bool,
     /// Whose HTTP requests are kept for the statistics to show.

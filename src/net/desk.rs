@@ -56,6 +56,8 @@ pub struct Terms {
     pub failed: u32,
     /// The most connections of one worker.
     pub connections_max: usize,
+    /// Whether completed downloads are written to the standard output.
+    pub log_completed: bool,
     /// Whether those who come much too early are counted by their networks.
     pub woodpeckers: bool,
     /// The least time between two full scrapes of one address; 0 for none.

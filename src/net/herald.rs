@@ -1,5 +1,5 @@
-//! The herald: writes status lines to the standard output, on a thread of its own, since whoever
-//! reads them may be slow.
+//! The herald: writes lines of status and of completed downloads to the standard output, on a
+//! thread of its own, since whoever reads them may be slow.
 
 use std::io::{self, Write};
 use std::thread;
@@ -9,11 +9,13 @@ use crossbeam_channel::Sender;
 use crate::config::Ceiling;
 use crate::net::desk::Desk;
 use crate::net::tempo;
+use crate::stats::page::date;
 use crate::stats::{Sheet, status};
 use crate::sys::{clock, process};
+use crate::types::Announce;
 
 /// Lines that may wait; what is more is not worth keeping.
-const LINES_MAX: usize = 4;
+const LINES_MAX: usize = 256;
 
 /// The way to the herald, who comes when first called for.
 #[derive(Default)]
@@ -30,7 +32,23 @@ impl Herald {
         let load = desk.terms.intervals.load;
         let limit = load.map_or(Ceiling::Auto, |load| load.limit);
         let limit = tempo::limit(limit, process::cpus_online());
-        let text = write(sheet, &desk.about(), clock::wall(), limit);
+        self.say(write(sheet, &desk.about(), clock::wall(), limit));
+    }
+
+    /// Has it written that a download was completed, in the words of opentracker's `WANT_SYSLOGS`.
+    pub fn tell_completed(&mut self, announce: &Announce) {
+        let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02X}")).collect() };
+        let peer_id = announce.peer_id.map(|id| format!(" peer_id={}", hex(&id)));
+        self.say(format!(
+            "time={} event=completed info_hash={}{} ip={}\n",
+            date(clock::wall()),
+            announce.info_hash,
+            peer_id.unwrap_or_default(),
+            announce.peer.ip()
+        ));
+    }
+
+    fn say(&mut self, text: String) {
         if self.0.is_none() {
             self.0 = start().ok();
         }

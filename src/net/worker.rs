@@ -267,6 +267,7 @@ impl Worker {
             }
             router.restrict(rules.quota);
             router.keep_woodpeckers(rules.terms.woodpeckers);
+            router.keep_completed(rules.terms.log_completed);
             lanes.desk.obey(rules);
             lanes.desk.follow(self.shared.pace());
         }
@@ -285,6 +286,9 @@ impl Worker {
             lanes.ready(event, router);
         }
         let mut hurry = router.collect(now, lanes);
+        for announce in router.completed() {
+            lanes.herald.tell_completed(&announce);
+        }
         for ip in router.woodpeckers() {
             lanes.desk.woodpeckers.count(ip);
         }

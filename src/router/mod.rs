@@ -121,6 +121,8 @@ struct Notes {
     news: Option<Vec<Announce>>,
     /// Who came too early.
     woodpeckers: Option<Vec<IpAddr>>,
+    /// Announces of downloads that were completed.
+    completed: Option<Vec<Announce>>,
 }
 
 impl<T: Copy, R> Router<T, R> {
@@ -323,6 +325,18 @@ impl<T: Copy, R> Router<T, R> {
         all.flat_map(|woodpeckers| woodpeckers.drain(..))
     }
 
+    /// Keeps [`completed`](Self::completed) from here on, or doesn't any longer.
+    pub fn keep_completed(&mut self, keep: bool) {
+        let completed = self.notes.completed.take().unwrap_or_default();
+        self.notes.completed = keep.then_some(completed);
+    }
+
+    /// Announces that counted as a completed download since the last call. To be called every turn.
+    pub fn completed(&mut self) -> impl Iterator<Item = Announce> {
+        let all = self.notes.completed.iter_mut();
+        all.flat_map(|completed| completed.drain(..))
+    }
+
     /// Whether this worker owns the torrent.
     pub fn owns(&self, info_hash: &InfoHash) -> bool {
         self.owners.owner(info_hash) == self.me
@@ -427,6 +441,7 @@ impl Notes {
     fn clear(&mut self) {
         self.news.iter_mut().for_each(Vec::clear);
         self.woodpeckers.iter_mut().for_each(Vec::clear);
+        self.completed.iter_mut().for_each(Vec::clear);
     }
 }
 
@@ -438,6 +453,7 @@ fn hear(
     announce: &Announce,
     found: &mut Peers,
 ) -> Counts {
+    let before = shard.totals().completed;
     let counts = shard.announce(now, announce, found);
     if let Some(news) = &mut notes.news
         && shard.is_news()
@@ -448,6 +464,11 @@ fn hear(
         && shard.is_woodpecker()
     {
         woodpeckers.push(announce.peer.ip());
+    }
+    if let Some(completed) = &mut notes.completed
+        && shard.totals().completed != before
+    {
+        completed.push(*announce);
     }
     counts
 }

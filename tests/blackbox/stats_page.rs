@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::for_workers;
 use crate::harness::eventually;
 use crate::harness::http::{Answer, Http};
-use crate::harness::peer::{Announce, torrent};
+use crate::harness::peer::{Announce, Event, percent, torrent};
 use crate::harness::tracker::{Setup, Tracker};
 use crate::harness::udp::Udp;
 
@@ -171,6 +171,29 @@ fn status_lines_go_to_the_standard_output() {
             ],
         };
         assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+        tracker.stop();
+    }
+}
+
+#[test]
+fn completed_downloads_go_to_the_standard_output() {
+    for ids in ["no", "yes"] {
+        let setup = Setup::new().setting("log.completed yes");
+        let mut tracker = setup.setting(&format!("tracker.peer_ids {ids}")).start();
+        let mut http = Http::connect(tracker.tcp());
+        http.announce(&Announce::seeder(torrent(1), 7000));
+        http.announce(&Announce::seeder(torrent(1), 7001).event(Event::Completed));
+        let line = tracker.first_line();
+        let (time, rest) = line.split_once(' ').unwrap();
+        assert!(time.starts_with("time=20") && time.ends_with('Z'), "{line}");
+        let hex = |bytes: &[u8]| percent(bytes).replace('%', "");
+        let hash = hex(&torrent(1));
+        let id = match ids {
+            "yes" => format!(" peer_id={}", hex(b"-XX0001-abcdefghijkl")),
+            _ => String::new(),
+        };
+        let expected = format!("event=completed info_hash={hash}{id} ip=127.0.0.1\n");
+        assert_eq!(rest.to_uppercase(), expected.to_uppercase());
         tracker.stop();
     }
 }

@@ -110,6 +110,14 @@ pub(super) const PROCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "log.completed",
+        value: "yes|no",
+        default: "no",
+        help: "Write a line to the standard output for each completed download",
+        kind: Kind::Word(&["yes", "no"], |d| &mut d.log_completed),
+        ..ROW
+    },
+    Setting {
         key: "log.level",
         value: "LEVEL",
         default: "info",
