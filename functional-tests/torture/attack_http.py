@@ -170,8 +170,10 @@ def pipelined_unread(scene: Scene) -> None:
             scene.findings.at_most("CPU", 50, scene.cpu_share(1), " %")
             scene.modest(1024 + connections * kb_each)
         if scene.is_trackerd:
-            # Whoever has not taken an answer in time is given up.
-            scene.findings.exactly("all given up within 15 s", True, eventually(
-                lambda: scene.open_files() <= files, 15))
+            # Whoever has not taken an answer in time is given up, once the system's buffers are
+            # full; on a busy machine it takes a while to answer as much as fits into them.
+            secs_max = scene.size(15, 60)
+            scene.findings.exactly(f"all given up within {secs_max} s", True, eventually(
+                lambda: scene.open_files() <= files, secs_max))
         close(streams)
     scene.unharmed(probe)

@@ -78,9 +78,9 @@ def random_torrents(scene: Scene) -> None:
 
 def memory_at_its_limit(scene: Scene) -> None:
     """Info-hashes that nobody has, more than memory may hold: those who go are counted."""
-    count = scene.size(80_000, 600_000)
+    count = scene.size(100_000, 600_000)
     # About as little as is not refused.
-    limit_mb = 2 + 3 * int(scene.findings.workers)
+    limit_mb = 5 + 2 * int(scene.findings.workers)
     chance = random.Random(10)
     with scene.serving(f"tracker.memory_limit {limit_mb}M") as _, scene.udp() as udp:
         good = udp.connection_id()

@@ -200,7 +200,9 @@ class Scene:
         if receive_buffer:
             stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         stream.settimeout(PATIENCE_SECS)
-        stream.bind((source, 0))
+        if source != HOST:
+            stream.bind((source, 0))
+        # Ports of connections that have just ended are used again only where none is bound.
         stream.connect((HOST, self.port))
         return stream
 
