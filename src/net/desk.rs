@@ -284,28 +284,10 @@ impl Desk {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::config::{self, Command};
-    use crate::net::rules::{Grants, Occasion};
+    use crate::net::cuts::desk;
     use crate::swarm::{Limits, Shard};
     use crate::types::{self, Event, InfoHash, PeerAddr, Peers, Want};
     use proptest::prelude::*;
-
-    /// A desk as this command line has it.
-    fn desk(args: &[&str], random: u32) -> Desk {
-        let Ok(Command::Run(config)) = config::parse(args) else {
-            panic!("{args:?}");
-        };
-        let grants = Grants {
-            descriptors: 1000,
-            used: 10,
-            workers: 1,
-            means: crate::net::memory::Means::new(None, 1),
-            keep_secs_max: Seconds::MAX,
-        };
-        let rules = Rules::new(&config, grants, Occasion::Start).unwrap();
-        let (pace, cookie) = (Pace::new([1; 3]), Cookie::new([7; 16]));
-        Desk::new(rules, pace, cookie, Arc::default(), 1, random)
-    }
 
     fn hear(shard: &mut Shard, now: Seconds, port: u16, keep_secs: Seconds) -> u32 {
         let announce = types::Announce {

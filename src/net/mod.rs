@@ -9,6 +9,8 @@ mod api;
 mod bind;
 mod conn;
 mod control;
+#[cfg(test)]
+mod cuts;
 mod desk;
 mod door;
 mod errands;
