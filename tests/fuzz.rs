@@ -28,6 +28,19 @@ fn every_target_on_seeded_inputs() {
     }
 }
 
+/// Writes the seeds where a fuzzer wants them, each a file; scripts/fuzz does.
+#[test]
+fn seeds_for_a_fuzzer() {
+    let seeds = seeds();
+    assert!(seeds.len() > 100, "what clients send is among them");
+    if let Some(dir) = std::env::var_os("TRACKERD_SEEDS") {
+        fs::create_dir_all(&dir).unwrap();
+        for (number, bytes) in seeds.iter().enumerate() {
+            fs::write(Path::new(&dir).join(number.to_string()), bytes).unwrap();
+        }
+    }
+}
+
 #[test]
 fn list_files_and_manifest_agree() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
