@@ -15,7 +15,7 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 FEATURES_ROUTER := --no-default-features --features router
 
 .PHONY: help run build router test check fmt clippy unit scenarios clients beside functional torture fuzz man \
-	package dist openwrt bench test-cross size cross install uninstall clean need-cc \
+	package dist openwrt bench soak test-cross size cross install uninstall clean need-cc \
 	need-clients need-cross
 
 help: ## List the targets.
@@ -121,6 +121,9 @@ size: need-cross ## Build for all processors, and compare the sizes with scripts
 
 bench: build ## Measure against null responders and other trackers.
 	scripts/bench/run
+
+soak: build ## Half an hour of mixed load, floods and reloads; fails if anything is lost or grows.
+	scripts/bench/soak
 
 install: build ## Install below PREFIX.
 	install -D -m 755 $(RELEASE) $(DESTDIR)$(PREFIX)/bin/trackerd
