@@ -167,7 +167,8 @@ def pipelined_unread(scene: Scene) -> None:
                 stream.settimeout(0.1)
                 with contextlib.suppress(OSError):
                     stream.sendall(data)
-            scene.findings.at_most("CPU", 50, scene.cpu_share(1), " %")
+            # What fits into the system's buffers is answered first.
+            scene.findings.at_most("CPU", 50, scene.least_cpu_share(0.5, 4), " %")
             scene.modest(1024 + connections * kb_each)
         if scene.is_trackerd:
             # Whoever has not taken an answer in time is given up, once the system's buffers are
