@@ -218,10 +218,11 @@ impl Conn {
         };
         scroll.fill(parts);
         self.state = State::Unrolling(pending);
-        // A reader who has not taken the piece before gets no other.
+        // A reader who has not taken the piece before gets no other; and to have put the page
+        // together is enough for a turn.
         match self.is_writing() {
             true => Next::Rest,
-            false => self.unroll(desk, with),
+            false => Next::Again,
         }
     }
 

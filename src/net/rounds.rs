@@ -9,7 +9,7 @@ use crate::types::{Entry, Family, InfoHash, PeerAddr, Peers};
 
 /// Torrents of a page, all workers together. They and what it takes to choose them are some two
 /// megabytes at most, for as long as somebody reads the page.
-const PAGE_ENTRIES_MAX: usize = 32_000;
+const PAGE_ENTRIES_MAX: usize = 20_000;
 
 /// Torrents looked at in one step, and peers of large swarms: some tens of microseconds.
 const TORRENTS_A_STEP: usize = 2000;
