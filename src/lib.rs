@@ -21,10 +21,13 @@
 //! own poll, its own shard of the torrents. The owner of an info-hash is a keyed sum of its first
 //! word, which the kernel does as well ([`sys::steer`]), so that datagrams come to the worker that
 //! owns their torrent. What comes to another one, as HTTP mostly does, crosses by letter
-//! ([`router`]). One worker writes no letters at all. Off the road there are the main thread,
-//! which brings the workers up and heeds signals, and a clerk, who reads files: what they change,
-//! the workers take over whole at their next turn. A worker that panics keeps its sockets and
-//! begins anew with nothing; a watchdog sees to it that none of them hangs.
+//! ([`router`]). One worker writes no letters at all.
+//!
+//! Off the road there are the main thread, which brings the workers up and heeds signals, and a
+//! clerk, who reads files and the load: what they change, the workers take over whole at their next
+//! turn. A herald writes status lines, and some threads serve the management API, which asks the
+//! workers by what goes round all of them. A worker that panics keeps its sockets and begins anew
+//! with nothing; a watchdog sees to it that none of them hangs.
 //!
 //! # The rooms, and whom they may name
 //!
@@ -51,11 +54,11 @@
 //!
 //! # Features
 //!
-//! `router` is the small build; the default is everything: also `api`, by which
-//! it is managed; `cluster`, live sync; `gzip`,
-//! compressed lists; `systemd`, which tells the service manager how it goes; and `check-system`.
-//! A side room has a door, its `mod.rs`, which picks the room or a twin that has nothing in it; a
-//! setting of an absent room is refused. `torture` brings mishaps on demand, for tests.
+//! `router` is the small build; the default is everything: also `api`, by which it is managed;
+//! `cluster`, live sync; `gzip`, compressed lists; `systemd`, which tells the service manager how
+//! it goes; and `check-system`. A side room has a door, its `mod.rs`, which picks the room or a
+//! twin that has nothing in it; a setting of an absent room is refused. `torture` brings mishaps
+//! on demand, for tests.
 
 pub mod access;
 pub mod advice;
