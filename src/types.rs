@@ -3,6 +3,7 @@
 //! Values only: nothing here allocates behind one's back, asks the time or knows a socket.
 
 mod entry;
+pub mod hex;
 mod info_hash;
 mod network;
 mod peers;

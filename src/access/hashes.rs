@@ -1,7 +1,7 @@
 //! Lists of info-hashes: the whitelist and the blacklist.
 
 use super::lines::{self, BadLines};
-use crate::types::InfoHash;
+use crate::types::{InfoHash, hex};
 
 /// Info-hashes read from a list, 20 bytes each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,12 +105,12 @@ fn info_hash(line: &[u8]) -> Option<InfoHash> {
     let mut seen = 0;
     let (pairs, _) = digits.as_chunks();
     for (byte, [high, low]) in hash.0.iter_mut().zip(pairs) {
-        let [high, low] = [high, low].map(|digit| DIGITS[usize::from(*digit)]);
+        let [high, low] = [high, low].map(|digit| hex::DIGITS[usize::from(*digit)]);
         *byte = high << 4 | low & 15;
         seen |= high | low;
     }
-    let goes_on = rest.first().is_some_and(|&byte| digit(byte).is_some());
-    (seen < NO_DIGIT && !goes_on).then_some(hash)
+    let goes_on = rest.first().is_some_and(|&byte| hex::digit(byte).is_some());
+    (seen < hex::NO_DIGIT && !goes_on).then_some(hash)
 }
 
 /// The first bytes as a number that is ordered as they are.
@@ -118,26 +118,6 @@ fn front(hash: &InfoHash) -> u64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&hash.0[..8]);
     u64::from_be_bytes(bytes)
-}
-
-/// What no hexadecimal digit is worth.
-const NO_DIGIT: u8 = 16;
-
-/// What each byte is worth as a hexadecimal digit.
-const DIGITS: [u8; 256] = {
-    let mut digits = [NO_DIGIT; 256];
-    let mut value = 0;
-    while value < 16 {
-        digits[b"0123456789abcdef"[value as usize] as usize] = value;
-        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
-        value += 1;
-    }
-    digits
-};
-
-/// What a byte is worth as a hexadecimal digit, if it is one.
-fn digit(byte: u8) -> Option<u8> {
-    Some(DIGITS[usize::from(byte)]).filter(|&value| value < NO_DIGIT)
 }
 
 #[cfg(test)]

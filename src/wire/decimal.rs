@@ -1,7 +1,21 @@
 //! Decimal numbers without `format!`: in bencode, in headers, in queries.
 
+/// The numbers below 100, two digits each.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + n as u8 / 10, b'0' + n as u8 % 10];
+        n += 1;
+    }
+    pairs
+};
+
 /// Appends `n` in decimal digits.
 pub fn emit(n: u64, out: &mut Vec<u8>) {
+    if n < 10 {
+        return out.push(b'0' + n as u8);
+    }
     let mut digits = [0; 20];
     let mut at = digits.len();
     let mut wide = n;
@@ -12,13 +26,14 @@ pub fn emit(n: u64, out: &mut Vec<u8>) {
     }
     // Most numbers are small, and 64-bit division is slow on 32-bit machines.
     let mut narrow = wide as u32;
-    loop {
+    while narrow >= 10 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(&PAIRS[narrow as usize % 100]);
+        narrow /= 100;
+    }
+    if narrow > 0 {
         at -= 1;
-        digits[at] = b'0' + (narrow % 10) as u8;
-        narrow /= 10;
-        if narrow == 0 {
-            break;
-        }
+        digits[at] = b'0' + narrow as u8;
     }
     out.extend_from_slice(&digits[at..]);
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use super::scan::position;
 use super::{decimal, http};
-use crate::types::{Event, InfoHash};
+use crate::types::{Event, InfoHash, hex};
 
 /// The most hashes that one scrape can hold, by the shortest way to write them.
 pub const SCRAPE_HASHES_MAX: usize = http::HEAD_LEN_MAX / (b"info_hash=&".len() + InfoHash::LEN);
@@ -239,16 +239,17 @@ impl<'q> Iterator for Pairs<'q> {
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.0.is_empty() {
-            let len = self
-                .0
-                .iter()
-                .position(|&b| b == b'&')
-                .unwrap_or(self.0.len());
-            let pair = &self.0[..len];
-            self.0 = self.0.get(len + 1..).unwrap_or_default();
-            if let Some(at) = position(b'=', pair) {
-                return Some((&pair[..at], &pair[at + 1..]));
+            // Names are short, values may be long.
+            let mut bytes = self.0.iter();
+            let len = bytes.position(|&b| matches!(b, b'=' | b'&'))?;
+            let (name, rest) = (&self.0[..len], &self.0[len + 1..]);
+            if self.0[len] == b'&' {
+                self.0 = rest;
+                continue;
             }
+            let len = position(b'&', rest).unwrap_or(rest.len());
+            self.0 = rest.get(len + 1..).unwrap_or_default();
+            return Some((name, &rest[..len]));
         }
         None
     }
@@ -328,7 +329,7 @@ fn key(value: Option<&[u8]>) -> Result<Option<u32>, Refusal> {
         .map(|key| {
             let digits = key
                 .iter()
-                .try_fold(0u32, |n, &b| Some(n << 4 | u32::from(hex(b)?)));
+                .try_fold(0u32, |n, &b| Some(n << 4 | u32::from(hex::digit(b)?)));
             match digits {
                 Some(number) if (1..=8).contains(&key.len()) => number,
                 // FNV-1a.
@@ -376,8 +377,9 @@ fn decode(value: &[u8], room: &mut [u8]) -> Result<usize, Refusal> {
             [] => return Ok(len),
             [b'%', high, low, ref after @ ..] => {
                 rest = after;
-                let digits = hex(high).zip(hex(low)).ok_or(Refusal::Escape)?;
-                digits.0 << 4 | digits.1
+                let digits = hex::digit(high).zip(hex::digit(low));
+                let (high, low) = digits.ok_or(Refusal::Escape)?;
+                high << 4 | low
             }
             [b'%', ..] => return Err(Refusal::Escape),
             [byte, ref after @ ..] => {
@@ -389,15 +391,6 @@ fn decode(value: &[u8], room: &mut [u8]) -> Result<usize, Refusal> {
             *slot = byte;
         }
         len += 1;
-    }
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
     }
 }
 
