@@ -436,7 +436,7 @@ fn request_line(rest: &[u8]) -> Result<(&[u8], Version), Status> {
         .rposition(|&b| b == b' ')
         .ok_or(Status::BAD_REQUEST)?;
     let (target, version) = (&rest[..space], &rest[space + 1..]);
-    if has_control(target) || position(b'\t', target).is_some() || !spaces_in_place(target) {
+    if !is_graphic(target) && !spaces_in_place(target) {
         return Err(Status::BAD_REQUEST);
     }
     let target = origin_form(target).ok_or(Status::BAD_REQUEST)?;
@@ -465,9 +465,12 @@ fn request_line(rest: &[u8]) -> Result<(&[u8], Version), Status> {
     }
 }
 
-/// Whether all spaces stand right before the first `?`. Broken clients put one there, as
-/// opentracker knows, and the line remains unambiguous.
+/// Whether there are no control characters, and all spaces stand right before the first `?`.
+/// Broken clients put one there, as opentracker knows, and the line remains unambiguous.
 fn spaces_in_place(target: &[u8]) -> bool {
+    if has_control(target) || target.contains(&b'\t') {
+        return false;
+    }
     let Some(first) = position(b' ', target) else {
         return true;
     };
@@ -559,8 +562,15 @@ fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
     )
 }
 
-/// Whether a control character other than a tab is among the bytes. Written without a way out,
+/// Whether neither control characters nor spaces are among the bytes. Written without a way out,
 /// which lets the compiler look at many bytes at once.
+fn is_graphic(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .fold(true, |graphic, &b| graphic & (b > b' ') & (b != 0x7f))
+}
+
+/// Whether a control character other than a tab is among the bytes.
 fn has_control(bytes: &[u8]) -> bool {
     bytes.iter().fold(false, |found, &b| {
         found | (b < 0x20 && b != b'\t') | (b == 0x7f)
