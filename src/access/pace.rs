@@ -105,10 +105,12 @@ impl<const N: usize> Memory for Levels<N> {
 impl<const N: usize> Levels<N> {
     /// Uses up one of a kind, of which there are `rates[kind]` a second; `false` if none is left.
     fn take(&mut self, now: Seconds, kind: usize, rates: [u32; N], burst_secs: Seconds) -> bool {
-        let elapsed = now.saturating_sub(self.at);
-        self.at = now;
-        for (used, rate) in self.used.iter_mut().zip(rates) {
-            *used = used.saturating_sub(rate.saturating_mul(elapsed));
+        if now != self.at {
+            let elapsed = now.saturating_sub(self.at);
+            self.at = now;
+            for (used, rate) in self.used.iter_mut().zip(rates) {
+                *used = used.saturating_sub(rate.saturating_mul(elapsed));
+            }
         }
         let most = rates[kind].saturating_mul(burst_secs.max(1));
         let left = self.used[kind] < most;

@@ -2,6 +2,7 @@
 //! special instructions.
 
 /// The hash of a message under a secret key.
+#[inline]
 pub fn siphash(key: [u64; 2], message: &[u8]) -> u64 {
     let mut v = [
         key[0] ^ 0x736f_6d65_7073_6575,
@@ -14,9 +15,10 @@ pub fn siphash(key: [u64; 2], message: &[u8]) -> u64 {
         v = round(round(v));
         v[0] ^= m;
     };
-    let words = message.chunks_exact(8);
-    let rest = words.remainder();
-    words.for_each(|bytes| absorb(word(bytes)));
+    let (words, rest) = message.as_chunks();
+    for bytes in words {
+        absorb(u64::from_le_bytes(*bytes));
+    }
     absorb((message.len() as u64) << 56 | word(rest));
     v[2] ^= 0xff;
     v = round(round(round(round(v))));
