@@ -14,9 +14,9 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 # The feature sets that are tested: all, the small build, and those in between.
 FEATURES_ROUTER := --no-default-features --features router
 
-.PHONY: help run build router test check fmt clippy unit scenarios clients beside functional torture fuzz man \
-	package dist openwrt bench soak test-cross size cross install uninstall clean need-cc \
-	need-clients need-cross
+.PHONY: help run build router test check fmt clippy unit models scenarios clients beside \
+	functional torture fuzz man package dist openwrt bench soak cross test-cross size install \
+	uninstall clean need-cc need-clients need-cross
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,7 +34,7 @@ else
 	$(CARGO) build --locked --profile router $(FEATURES_ROUTER)
 endif
 
-test: check unit functional openwrt torture ## Install what the tests need, and run them all.
+test: check unit models functional openwrt torture ## Install what the tests need, and run them all.
 
 check: fmt clippy ## Check format and lints.
 
@@ -49,6 +49,9 @@ unit: need-cc ## Unit, property, golden, mesh, tidiness, fuzz and black-box test
 	$(CARGO) test --locked
 	$(CARGO) test --locked $(FEATURES_ROUTER)
 	$(CARGO) test --locked --features torture --test blackbox torture
+
+models: need-cc ## What workers do at once, in every order (a model of their letter boxes).
+	$(CARGO) run --quiet --locked --manifest-path tests/models/Cargo.toml
 
 scenarios: build need-clients ## Scenarios in text files are played against the tracker.
 	@if [ -x /usr/bin/python3 ]; then \

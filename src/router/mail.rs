@@ -6,9 +6,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use super::primitives::{AtomicBool, Receiver, Sender, TrySendError, bounded};
 
 /// Ends the sleep of a worker.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -34,10 +34,8 @@ struct Neighbour<L> {
 impl<L> Mail<L> {
     /// Letter boxes for as many workers as there are `wakes`, each holding `letters_max`.
     pub fn boxes(wakes: &[Wake], letters_max: usize) -> Vec<Mail<L>> {
-        let (senders, inboxes): (Vec<_>, Vec<_>) = wakes
-            .iter()
-            .map(|_| crossbeam_channel::bounded(letters_max))
-            .unzip();
+        let (senders, inboxes): (Vec<_>, Vec<_>) =
+            wakes.iter().map(|_| bounded(letters_max)).unzip();
         let woken: Vec<Arc<AtomicBool>> = wakes.iter().map(|_| Arc::default()).collect();
         let neighbours = || {
             let each = senders.iter().zip(&woken).zip(wakes);

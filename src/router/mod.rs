@@ -10,6 +10,7 @@ mod gather;
 mod mail;
 mod owner;
 mod page;
+mod primitives;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
