@@ -15,7 +15,8 @@ use mio::net::TcpStream;
 use crate::net::desk::Desk;
 use crate::net::http::{self, Asked, Http, Outcome, Pending};
 use crate::net::rounds::{Quest, Round};
-use crate::net::scroll::{self, Rest, Scroll};
+use crate::net::scroll::{Rest, Scroll};
+use crate::net::seats::Seat;
 use crate::net::{Office, Ticket};
 use crate::stats::Count;
 use crate::stats::traffic::{Call, Fate, Flow, Traffic};
@@ -34,6 +35,8 @@ const SWALLOW_SECS_MAX: Seconds = 2;
 /// A connection.
 pub struct Conn {
     stream: TcpStream,
+    /// Its own, once it has one.
+    seat: Option<Seat>,
     /// The other end, or what a preface said instead.
     from: SocketAddr,
     /// Whether a preface has to come first.
@@ -99,6 +102,7 @@ impl Conn {
     pub fn new(stream: TcpStream, from: SocketAddr, prefaced: bool, now: Seconds) -> Conn {
         Conn {
             stream,
+            seat: None,
             from,
             prefaced,
             state: State::Reading,
@@ -110,6 +114,11 @@ impl Conn {
             unread: true,
             ended: false,
         }
+    }
+
+    /// Takes its seat.
+    pub fn sit(&mut self, seat: Seat) {
+        self.seat = Some(seat);
     }
 
     /// The socket, to be registered.
@@ -295,9 +304,9 @@ impl Conn {
         };
         // Both are whole seconds, so the difference may be up to one too many.
         let is_slow = desk.now.saturating_sub(self.since) > secs_max;
-        let scroll = self.scroll.as_ref();
-        let is_long = |scroll: &Scroll| desk.now.saturating_sub(scroll.began) > scroll::SECS_MAX;
-        if !is_slow && !scroll.is_some_and(|scroll| is_long(scroll)) {
+        let took_all = !self.is_writing();
+        let scroll = self.scroll.as_mut();
+        if !is_slow && !scroll.is_some_and(|scroll| scroll.tick(desk.now, took_all)) {
             return Next::Rest;
         }
         if self.idle_since().is_none() {
@@ -569,7 +578,7 @@ impl Conn {
         }
     }
 
-    /// Closes the socket.
+    /// Closes the socket, and leaves its seat.
     pub fn close(self, traffic: &mut Traffic) {
         traffic.add(Flow::SendSkipped, usize::from(self.is_writing()));
         if self.owes_answer() {

@@ -3,7 +3,7 @@
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{Amount, Config};
 use crate::error::{Exit, Fatal};
@@ -12,6 +12,7 @@ use crate::net::inquiry::Hatch;
 use crate::net::memory::Shares;
 use crate::net::rates::Board;
 use crate::net::rules::Rules;
+use crate::net::seats::Seats;
 use crate::net::tempo::Pace;
 use crate::router::Wake;
 use crate::sys::clock::{self, Clock};
@@ -49,6 +50,8 @@ pub struct Shared {
     pub panics: AtomicUsize,
     /// Who may hold how much of the memory that is for torrents and peers.
     pub shares: Shares,
+    /// The connections of all workers.
+    pub seats: Arc<Seats>,
     rules: Mutex<Rules>,
     /// Counts the rules there have been.
     version: AtomicUsize,
@@ -70,6 +73,7 @@ impl Shared {
             required: AtomicU32::new(rules.terms.interval),
             panics: AtomicUsize::new(0),
             shares: Shares::new(workers),
+            seats: Seats::new(workers),
             rules: Mutex::new(rules),
             version: AtomicUsize::new(0),
         }

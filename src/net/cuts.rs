@@ -22,10 +22,10 @@ use crate::net::memory::Means;
 use crate::net::rounds::{self, Quest, Round};
 use crate::net::rules::{Grants, Occasion, Rules};
 use crate::net::{Office, Router, Ticket};
-use crate::router::{Lanes, Mail, Owners, Wake};
+use crate::router::{Home, Lanes, Mail, Owners, Wake};
 use crate::stats::traffic::{Fate, Traffic};
 use crate::swarm::{Limits, Shard};
-use crate::types::{Reply, Seconds};
+use crate::types::{Announce, Event, InfoHash, PeerAddr, Reply, Seconds, Want};
 use crate::wire::http::{HEAD_LEN_MAX, Head};
 
 /// Turns in which everything is served and read.
@@ -79,13 +79,20 @@ pub fn desk(args: &[&str], random: u32) -> Desk {
     let grants = Grants {
         descriptors: 1000,
         used: 10,
-        workers: 1,
         means: Means::new(None, 1),
         keep_secs_max: Seconds::MAX,
     };
     let rules = Rules::new(&config, grants, Occasion::Start).unwrap();
     let (pace, cookie) = (Pace::new([1; 3]), Cookie::new([7; 16]));
     Desk::new(rules, pace, cookie, Arc::default(), 1, random)
+}
+
+/// A worker that is alone.
+pub fn router() -> Router {
+    let wake: Wake = Arc::new(|| ());
+    let mail = Mail::boxes(&[wake], 16).pop().unwrap();
+    let shard = Shard::new([1, 2], Limits::default(), 0);
+    Router::new(0, Owners::new(1, 1), shard, mail)
 }
 
 /// How the bytes come, and what goes on meanwhile.
@@ -132,12 +139,9 @@ impl Rig {
         server.set_nonblocking(true).unwrap();
         let server = std::net::TcpStream::from(OwnedFd::from(server));
         let from = FROM.parse().unwrap();
-        let wake: Wake = Arc::new(|| ());
-        let mail = Mail::boxes(&[wake], 16).pop().unwrap();
-        let shard = Shard::new([1, 2], Limits::default(), 0);
         Rig {
             desk: desk(&["--access.stats=0.0.0.0/0", "--access.full_scrape=yes"], 5),
-            router: Router::new(0, Owners::new(1, 1), shard, mail),
+            router: router(),
             with: Workspace {
                 scratch: vec![0; HEAD_LEN_MAX].into(),
                 out: Vec::new(),
@@ -207,6 +211,61 @@ impl Rig {
         }
     }
 
+    /// Reads so many bytes, as far as they are there.
+    fn read_some(&mut self, bytes_max: u64) {
+        match (&self.client).take(bytes_max).read_to_end(&mut self.read) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => panic!("{error}"),
+            _ => {}
+        }
+    }
+
+    /// A second passes.
+    fn tick(&mut self) {
+        let Rig {
+            desk, with, conn, ..
+        } = self;
+        desk.now += 1;
+        if let Some(conn) = conn {
+            let next = conn.tick(desk, with);
+            self.heed(next);
+        }
+    }
+
+    /// How long a list of all torrents takes a reader of so many bytes a second, and what comes of
+    /// it.
+    fn scrape(mut self, rate: u64) -> (Seconds, Vec<u8>) {
+        for number in 0..20_000_u32 {
+            let mut info_hash = [0; 20];
+            info_hash[..4].copy_from_slice(&number.to_be_bytes());
+            let announce = Announce {
+                info_hash: InfoHash(info_hash),
+                peer: PeerAddr::new([192, 0, 2, 1].into(), 1),
+                peer_id: None,
+                event: Event::None,
+                seeder: false,
+                want: Want {
+                    numwant: 0,
+                    both: false,
+                    ids: false,
+                },
+                keep_secs: Seconds::MAX,
+            };
+            self.router
+                .announce(0, &announce, Ticket::Survey, Home::Here);
+        }
+        self.client
+            .write_all(b"GET /scrape HTTP/1.1\r\nConnection: close\r\n\r\n")
+            .unwrap();
+        while self.conn.is_some() {
+            self.work(false);
+            self.bring_home();
+            self.read_some(rate);
+            self.tick();
+        }
+        self.read();
+        (self.desk.now, self.read)
+    }
+
     fn work(&mut self, ended: bool) {
         let Rig {
             desk,
@@ -273,6 +332,19 @@ fn courses() -> impl Strategy<Value = Course> {
     let turns = || prop::collection::vec(any::<bool>(), 1..5);
     let cuts = prop::collection::vec(any::<Index>(), 0..40);
     (cuts, turns(), turns()).prop_map(|(cuts, home, reads)| Course { cuts, home, reads })
+}
+
+/// A list is for two readers at a time: who only pretends to read may not keep it from others.
+#[test]
+fn slow_readers_of_lists_are_given_up() {
+    let (secs, list) = Rig::new(false).scrape(40_000);
+    assert!(list.ends_with(b"ee\r\n0\r\n\r\n") && secs > 30, "{secs} s");
+    let (secs, cut) = Rig::new(false).scrape(8_000);
+    assert!(
+        cut.len() < list.len() / 2 && secs < 60,
+        "{} in {secs} s",
+        cut.len()
+    );
 }
 
 proptest! {

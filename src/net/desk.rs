@@ -54,7 +54,7 @@ pub struct Terms {
     pub status: &'static str,
     /// How often the process has failed before, as it was told.
     pub failed: u32,
-    /// The most connections of one worker.
+    /// The most connections of all workers together.
     pub connections_max: usize,
     /// Whether completed downloads are written to the standard output.
     pub log_completed: bool,

@@ -256,7 +256,6 @@ mod tests {
         let grants = crate::net::rules::Grants {
             descriptors: 100,
             used: 1,
-            workers: 1,
             means: MEANS,
             keep_secs_max: 86_400,
         };

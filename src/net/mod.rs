@@ -29,6 +29,7 @@ mod requests;
 mod rounds;
 mod rules;
 mod scroll;
+mod seats;
 mod service;
 mod strangers;
 mod system;
@@ -112,7 +113,6 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     let grants = Grants {
         descriptors,
         used: descriptors_used(workers, sockets),
-        workers,
         means,
         keep_secs_max: swarm::life_secs_max(peer_secs),
     };

@@ -52,8 +52,6 @@ pub struct Grants {
     pub descriptors: usize,
     /// Those of sockets that listen and of polls.
     pub used: usize,
-    /// How many workers share the connections.
-    pub workers: usize,
     /// What memory there is.
     pub means: Means,
     /// How long the shards can remember a silent peer.
@@ -267,7 +265,7 @@ fn terms(config: &Config, grants: Grants, budget: Budget) -> Terms {
         woodpeckers: config.woodpeckers,
         full_scrape_interval: config.full_scrape_interval,
         budget,
-        connections_max: connections(config, grants).div_ceil(grants.workers),
+        connections_max: connections(config, grants),
         hang_secs_max: config.hang_secs_max,
         idle_secs_max: config.idle_secs_max,
         request_secs_max: config.request_secs_max,

@@ -18,7 +18,14 @@ use crate::wire::gzip::Gzip;
 const ENTRIES_A_PIECE: usize = 300;
 
 /// How long an answer may take.
-pub const SECS_MAX: Seconds = 15 * 60;
+const SECS_MAX: Seconds = 15 * 60;
+
+/// What a reader has to take in a second, in bytes, as long as there is something to take: as long
+/// as he reads, others may have to do without.
+const RATE_MIN: u64 = 32 * 1024;
+
+/// How long he may be slower than that at first.
+const GRACE_SECS: u64 = 15;
 
 /// An answer under way.
 pub struct Scroll {
@@ -35,8 +42,10 @@ pub struct Scroll {
     /// The last torrent of the page, unless it is the last page.
     after: Option<InfoHash>,
     text: Vec<u8>,
-    /// When it began.
-    pub began: Seconds,
+    began: Seconds,
+    /// How many bytes there were so far, and how many seconds they had to wait for the reader.
+    written: u64,
+    waited: u64,
     /// As long as it exists, another may have to wait.
     _turn: Arc<()>,
 }
@@ -72,6 +81,8 @@ impl Scroll {
             after: None,
             text: Vec::new(),
             began,
+            written: 0,
+            waited: 0,
             _turn: turn,
         }
     }
@@ -85,6 +96,14 @@ impl Scroll {
     pub fn held_bytes(&self) -> usize {
         let gzip = self.gzip.as_ref().map_or(0, Gzip::held_bytes);
         self.entries.capacity() * size_of::<Entry>() + self.text.capacity() + gzip
+    }
+
+    /// Takes note that a second has passed, in which the reader took all there was or didn't.
+    /// Whether he is too slow, or it is too long.
+    pub fn tick(&mut self, now: Seconds, took_all: bool) -> bool {
+        self.waited += u64::from(!took_all);
+        self.waited > GRACE_SECS + self.written / RATE_MIN
+            || now.saturating_sub(self.began) > SECS_MAX
     }
 
     /// What to ask for next.
@@ -101,6 +120,7 @@ impl Scroll {
     /// Appends the next piece to `out`.
     pub fn unroll(&mut self, out: &mut Vec<u8>) -> Rest {
         let is_first = !self.has_begun();
+        let before = out.len();
         out.append(&mut self.head);
         self.head = Vec::new();
         let chunk = self.chunked.then(|| Chunk::begin(out));
@@ -135,6 +155,7 @@ impl Scroll {
                 chunked::emit_end(out);
             }
         }
+        self.written += (out.len() - before) as u64;
         rest
     }
 }

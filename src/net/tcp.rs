@@ -12,11 +12,12 @@ use crate::net::conn::{Conn, Next, Workspace, errno};
 use crate::net::desk::Desk;
 use crate::net::http::Http;
 use crate::net::rounds::{Quest, Round};
+use crate::net::seats::{Seat, Usher};
 use crate::net::{Office, Ticket};
 use crate::stats::traffic::{Call, Traffic};
 use crate::stats::{Count, Sheet};
 use crate::sys::socket;
-use crate::types::{Family, Reply};
+use crate::types::{Family, Reply, Seconds};
 use crate::wire::http::HEAD_LEN_MAX;
 
 /// Connections accepted from one listener before others get their turn.
@@ -49,6 +50,7 @@ pub struct Tcp {
     held_bytes_max: usize,
     /// Connections that ask for rounds.
     quests: Vec<(Return, Quest)>,
+    usher: Usher,
     with: Workspace,
 }
 
@@ -84,6 +86,7 @@ impl Tcp {
         registry: Registry,
         first_token: usize,
         held_bytes_max: usize,
+        usher: Usher,
     ) -> io::Result<Tcp> {
         let listeners = listeners
             .into_iter()
@@ -110,6 +113,7 @@ impl Tcp {
             held_bytes: 0,
             held_bytes_max,
             quests: Vec::new(),
+            usher,
             with: workspace(),
         })
     }
@@ -210,6 +214,7 @@ impl Tcp {
                 conn.tick(desk, with)
             });
         }
+        self.make_way(desk);
         self.accept_further();
     }
 
@@ -318,12 +323,13 @@ impl Tcp {
 
     /// Gives a connection its place, if there is one, and serves it at once: its first request is
     /// mostly there already.
-    fn welcome(&mut self, conn: Conn, office: &mut Office<'_>) {
-        let taken = self.places.len() - self.free.len();
-        if taken >= office.desk.terms.connections_max && !self.evict_idle(office) {
+    fn welcome(&mut self, mut conn: Conn, office: &mut Office<'_>) {
+        let Some(seat) = self.seat(office.desk) else {
+            self.usher.complain();
             office.desk.counters.count(conn.family(), Count::TcpRefused);
             return conn.turn_away(&mut self.with);
-        }
+        };
+        conn.sit(seat);
         let place = self.free.pop().unwrap_or_else(|| {
             self.places.push(Place {
                 generation: 0,
@@ -343,20 +349,39 @@ impl Tcp {
         });
     }
 
-    /// Closes the connection that has been idle the longest, to make room; `false` if none is.
-    fn evict_idle(&mut self, office: &mut Office<'_>) -> bool {
-        let idle = self.places.iter().enumerate().filter_map(|(place, taken)| {
-            taken
-                .conn
-                .as_ref()?
-                .idle_since()
-                .map(|since| (since, place))
-        });
-        let Some((_, place)) = idle.min().filter(|(since, _)| *since < office.desk.now) else {
-            return false;
+    /// A seat, if need be that of the connection that has been idle the longest.
+    fn seat(&mut self, desk: &Desk) -> Option<Seat> {
+        let seats_max = desk.terms.connections_max;
+        self.usher.seat(seats_max).or_else(|| {
+            let (_, place) = self.idle(desk.now).min()?;
+            self.close(place);
+            self.usher.seat(seats_max)
+        })
+    }
+
+    /// When there are no seats for some other worker's connections, closes idle ones that have more
+    /// than this worker's part of them.
+    fn make_way(&mut self, desk: &Desk) {
+        let Some(part) = self.usher.part(desk.terms.connections_max) else {
+            return;
         };
-        self.close(place);
-        true
+        let taken = self.places.len() - self.free.len();
+        let mut idle: Vec<_> = self.idle(desk.now).collect();
+        idle.sort_unstable();
+        idle.truncate(taken.saturating_sub(part));
+        for (_, place) in idle {
+            self.close(place);
+        }
+    }
+
+    /// Connections that have been idle for some time, and since when.
+    fn idle(&self, now: Seconds) -> impl Iterator<Item = (Seconds, usize)> {
+        let places = self.places.iter().enumerate();
+        let idle = places.filter_map(|(place, taken)| {
+            let since = taken.conn.as_ref()?.idle_since()?;
+            Some((since, place))
+        });
+        idle.filter(move |(since, _)| *since < now)
     }
 
     /// Lets a connection do something, and sees to what it is good for next.
@@ -442,5 +467,110 @@ impl Place {
         }
         self.registered = Some(wanted);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
+    use std::sync::Arc;
+
+    use mio::Poll;
+
+    use super::*;
+    use crate::net::Router;
+    use crate::net::cuts;
+    use crate::net::seats::Seats;
+
+    /// What one worker has.
+    struct Worker {
+        tcp: Tcp,
+        router: Router,
+        desk: Desk,
+        at: SocketAddr,
+        _poll: Poll,
+    }
+
+    impl Worker {
+        fn new(seats: &Arc<Seats>) -> Worker {
+            let poll = Poll::new().unwrap();
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let at = listener.local_addr().unwrap();
+            let registry = poll.registry().try_clone().unwrap();
+            let usher = Usher::new(Arc::clone(seats));
+            Worker {
+                tcp: Tcp::new(vec![listener], registry, 0, 1 << 20, usher).unwrap(),
+                router: cuts::router(),
+                desk: cuts::desk(&["--http.connections_max=5"], 1),
+                at,
+                _poll: poll,
+            }
+        }
+
+        /// A client, as far as the worker lets it in.
+        fn client(&mut self) -> TcpStream {
+            let client = TcpStream::connect(self.at).unwrap();
+            let Worker {
+                tcp, router, desk, ..
+            } = self;
+            tcp.accept(0, &mut Office { router, desk });
+            client
+        }
+
+        fn taken(&self) -> usize {
+            self.tcp.places.len() - self.tcp.free.len()
+        }
+
+        fn tick(&mut self) {
+            self.tcp.tick(&mut self.desk);
+        }
+    }
+
+    fn is_turned_away(mut client: TcpStream) -> bool {
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).is_ok() && answer.starts_with("HTTP/1.1 503")
+    }
+
+    #[test]
+    fn idle_connections_make_way_for_those_of_other_workers() {
+        let seats = Seats::new(2);
+        let mut workers = [0, 1].map(|_| Worker::new(&seats));
+        let [crowded, lonely] = &mut workers;
+        let mut clients: Vec<_> = (0..5).map(|_| crowded.client()).collect();
+        assert_eq!(crowded.taken(), 5);
+        assert!(is_turned_away(lonely.client()));
+        // They may be about to say something.
+        crowded.tick();
+        assert_eq!(crowded.taken(), 5);
+        for worker in [&mut *crowded, &mut *lonely] {
+            worker.desk.now = 2;
+        }
+        assert!(is_turned_away(lonely.client()));
+        crowded.tick();
+        assert_eq!(crowded.taken(), 2, "its part");
+        clients.extend((0..3).map(|_| lonely.client()));
+        assert_eq!(lonely.taken(), 3);
+        // Of its own the oldest goes at once.
+        lonely.desk.now = 4;
+        clients.push(lonely.client());
+        assert_eq!(lonely.taken(), 3);
+        crowded.tick();
+        assert_eq!(crowded.taken(), 2, "nobody has complained since");
+    }
+
+    #[test]
+    fn seats_are_free_again_after_a_panic() {
+        let seats = Seats::new(1);
+        let mut worker = Worker::new(&seats);
+        let mut clients: Vec<_> = (0..5).map(|_| worker.client()).collect();
+        clients[0].write_all(b"GET /").unwrap();
+        worker.tcp.rebuild();
+        assert_eq!(worker.taken(), 0);
+        clients = (0..5).map(|_| worker.client()).collect();
+        assert_eq!(worker.taken(), 5);
+        drop(clients);
     }
 }

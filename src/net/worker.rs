@@ -18,6 +18,7 @@ use crate::net::livesync::Livesync;
 use crate::net::memory::Budget;
 use crate::net::rates::Meter;
 use crate::net::rounds::{self, Quest, Round};
+use crate::net::seats::Usher;
 use crate::net::tcp::{self, Tcp};
 use crate::net::udp::Udp;
 use crate::net::watchdog::Pulse;
@@ -130,7 +131,8 @@ impl Worker {
         udp.register(poll.registry(), FIRST_SOCKET)?;
         let first_listener = FIRST_SOCKET + udp.len();
         let registry = poll.registry().try_clone()?;
-        let tcp = Tcp::new(sockets.tcp, registry, first_listener, held_bytes_max)?;
+        let usher = Usher::new(Arc::clone(&shared.seats));
+        let tcp = Tcp::new(sockets.tcp, registry, first_listener, held_bytes_max, usher)?;
         if let Some(livesync) = &mut livesync {
             livesync.register(poll.registry(), LIVESYNC)?;
             router.keep_news();

@@ -189,6 +189,33 @@ fn the_number_of_connections_is_limited() {
     });
 }
 
+/// The kernel gives each worker as many as it likes.
+#[test]
+fn a_limit_of_connections_is_one_for_all_workers() {
+    let setup = Setup::new().workers(4).setting("http.connections_max 9");
+    let tracker = setup.start();
+    for _ in 0..4 {
+        let files = tracker.open_files();
+        let mut inside: Vec<_> = (0..9).map(|_| Http::connect(tracker.tcp())).collect();
+        for http in &mut inside {
+            assert_eq!(http.get("/stats").status, 200);
+            http.send("GET /stats HTTP/1.1\r\n");
+        }
+        assert_eq!(tracker.open_files(), files + 9);
+        let mut other = Http::connect(tracker.tcp());
+        other.send(request("/stats"));
+        assert_eq!(other.answer().status, 503);
+        other.closed();
+        for http in &mut inside {
+            http.send("\r\n");
+            assert_eq!(http.answer().status, 200);
+        }
+        drop(inside);
+        eventually("all have left", || tracker.open_files() == files);
+    }
+    tracker.stop();
+}
+
 fn serves_again(tracker: &Tracker) {
     eventually("HTTP is served", || {
         let mut http = Http::connect(tracker.tcp());

@@ -146,6 +146,7 @@ fn connections_that_wait_are_held_to_the_new_limits() {
     tracker.configure(&format!("{LISTEN}http.connections_max 1\n"));
     tracker.reload("reload: done");
     let mut first = Http::connect(tracker.tcp());
+    assert_eq!(first.get("/stats").status, 200);
     // Half a request is not idle, so that it doesn't make room.
     first.send("GET /stats HTTP/1.1\r\nHost: a\r\n");
     eventually("others are turned away", || {
