@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import socket
 import struct
+from pathlib import Path
 
 import bencode
+import control_group
 import messages
 from attack_connections import close
 from scene import PATIENCE_SECS, Scene, eventually, for_a_while
@@ -19,6 +21,9 @@ HTTP_BYTES_MAX = 64 << 10
 RATIO_MAX = 3.0
 PIPELINE = 50
 CONNECTIONS = 20
+ROUTER = Path(__file__).resolve().parents[2] / "scripts" / "openwrt" / "router-32m.conf"
+# What the system grants, of which trackerd keeps to three quarters.
+GRANTED_MB = {False: [16], True: [32, 20]}
 
 
 def numwant_of_all(scene: Scene) -> None:
@@ -97,6 +102,39 @@ def memory_at_its_limit(scene: Scene) -> None:
                 lambda: torrents_of(scene) + gone_of(scene) >= answered, PATIENCE_SECS))
         scene.findings.at_least("of these, gone", 1, gone_of(scene))
         scene.unharmed(probe)
+
+
+def memory_of_a_router(scene: Scene) -> None:
+    """The profile for 32 MB in a control group that grants these, or less; and info-hashes that
+    nobody has, several times as many as there is room for."""
+    count, established = scene.size(150_000, 1_500_000), 50
+    settings = [line for line in ROUTER.read_text().splitlines()
+                if line and not line.startswith(("#", "listen.tcp_udp", "tracker.workers"))]
+    chance = random.Random(11)
+    for granted_mb in GRANTED_MB[scene.is_full]:
+        with (control_group.group(granted_mb << 20) as group,
+              scene.serving(*settings, through=group.enter) as _, scene.udp() as udp):
+            good = udp.connection_id()
+            for port in (1001, 1002):
+                udp.answers([messages.announce(good, n, info_hash=messages.torrent(n), port=port)
+                             for n in range(1, established + 1)])
+            with scene.probe() as probe:
+                for start in range(0, count, 10_000):
+                    good = udp.connection_id()
+                    udp.answers([messages.announce(good, n, info_hash=chance.randbytes(20))
+                                 for n in range(start, start + 10_000)], window=100)
+            scraped = udp.ask(messages.scrape(
+                good, udp.serial(), [messages.torrent(n) for n in range(1, established + 1)]))
+            leechers = struct.unpack_from(">" + "8xI" * established, scraped, 8)
+            what = f"of {granted_mb} MB"
+            scene.findings.exactly(
+                f"swarms that survive {count:,} torrents, {what}", established,
+                sum(number == 2 for number in leechers))
+            scene.findings.at_most(
+                f"peak of memory, {what}", granted_mb * 3 * 1024 * 11 // 40, scene.peak_kb(), " KB")
+            scene.findings.at_least(f"torrents that made room, {what}", 1, gone_of(scene))
+            scene.findings.exactly(f"ended by the system, {what}", 0, group.killed())
+            scene.unharmed(probe)
 
 
 def torrents_of(scene: Scene) -> int:

@@ -158,6 +158,10 @@ class Scene:
         """Memory in use, the program's text included."""
         return self._status_kb("VmRSS")
 
+    def peak_kb(self) -> int:
+        """The most memory that was in use at a time."""
+        return self._status_kb("VmHWM")
+
     def _status_kb(self, name: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith(f"{name}:"):

@@ -10,6 +10,7 @@ import attack_http
 import attack_numbers
 import attack_swarms
 import attack_udp
+import control_group
 import half_open
 import mishaps
 from scene import Scene
@@ -57,6 +58,8 @@ TESTS = [
     Test("random torrents", attack_swarms.random_torrents, 10, is_heavy=True),
     Test("memory at its limit", attack_swarms.memory_at_its_limit, 8, is_for_all=False,
          is_heavy=True),
+    Test("memory of a router", attack_swarms.memory_of_a_router, 12, is_for_all=False,
+         is_heavy=True, obstacle=control_group.obstacle),
     Test("chosen info-hashes", attack_swarms.chosen_torrents, 8, is_for_all=False, is_heavy=True),
     Test("chosen addresses", attack_swarms.chosen_addresses, 4, is_for_all=False, is_heavy=True),
     Test("reload storm", mishaps.reload_storm, 5),
