@@ -42,6 +42,7 @@
 //! | [`config`] | what the operator said | types, error |
 //! | [`router`] | words → owner shard → words | types, swarm |
 //! | [`cluster`] | live sync with other trackers: a side room, feature `cluster` | types, wire |
+//! | [`meta`] | what other trackers know: a side room, feature `meta` | types, wire |
 //! | [`api`] | what operators' programs ask and change: a side room, feature `api` | types, wire |
 //! | [`supervisor`] | who started us: a side room, feature `systemd` | types |
 //! | [`advice`] | what to change on a system: a side room, feature `check-system` | types |
@@ -55,7 +56,8 @@
 //! # Features
 //!
 //! `router` is the small build; the default is everything: also `api`, by which it is managed;
-//! `cluster`, live sync; `gzip`, compressed lists; `systemd`, which tells the service manager how
+//! `cluster`, live sync; `gzip`, compressed lists; `meta`, which asks other trackers, with `dht`
+//! and `pex`, which ask the hash table and peers; `systemd`, which tells the service manager how
 //! it goes; and `check-system`. A side room has a door, its `mod.rs`, which picks the room or a
 //! twin that has nothing in it; a setting of an absent room is refused. `torture` brings mishaps
 //! on demand, for tests.
@@ -66,6 +68,7 @@ pub mod api;
 pub mod cluster;
 pub mod config;
 pub mod error;
+pub mod meta;
 pub mod net;
 pub mod router;
 pub mod stats;

@@ -335,6 +335,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         nodes: Vec::new(),
         api: None,
         api_token: None,
+        meta: no_meta(),
         ignored: Vec::new(),
         memory: Memory {
             limit: Some(24 << 20),
@@ -361,6 +362,10 @@ fn programs(allow: &[&str], deny: &[&str]) -> Programs {
         allow: texts(allow),
         deny: texts(deny),
     }
+}
+
+fn no_meta() -> trackerd::config::Meta {
+    config("").meta
 }
 
 /// The usual ones.
@@ -750,6 +755,60 @@ fn without_the_api_its_settings_are_refused() {
     let what = "needs the feature `api`, which this build has not: leave it out, or use another";
     for line in ["--api.listen 127.0.0.1:1", "--api.token_file /token"] {
         assert_eq!(refusal(line).what, what);
+    }
+}
+
+#[test]
+#[cfg(not(feature = "meta"))]
+fn without_the_meta_tracker_its_settings_are_refused() {
+    for (key, value, feature) in [
+        ("meta.mode", "lan", "meta"),
+        ("meta.state", "/x", "meta"),
+        ("meta.dht", "off", "dht"),
+        ("meta.pex", "no", "pex"),
+    ] {
+        let what = format!(
+            "needs the feature `{feature}`, which this build has not: leave it out, or use another"
+        );
+        assert_eq!(refusal(&format!("--{key} {value}")).what, what);
+    }
+}
+
+#[test]
+#[cfg(feature = "meta")]
+fn the_meta_tracker_is_off_unless_it_is_wanted() {
+    let meta = |line: &str| config(line).meta;
+    assert_eq!((meta("").mode, meta("").list_urls), ("off", None));
+    let said = meta("--meta.mode lan --meta.list_url none --meta.hold 0 --meta.allow_private yes");
+    assert_eq!((said.mode, said.hold_millis), ("lan", 0));
+    assert_eq!((said.list_urls, said.allow_private), (Some(vec![]), true));
+    // Who names trackers of his own wants no others.
+    assert_eq!(meta("--meta.upstreams /x").list_urls, Some(vec![]));
+    let url = "http://a.example/all";
+    let line = format!("--meta.upstreams /x --meta.list_url {url}");
+    assert_eq!(meta(&line).list_urls, Some(vec![url.to_owned()]));
+    let listens = listens(&config(
+        "-i 10.0.0.2 -p 80 --meta.listen [::ffff:10.0.0.1]:81",
+    ));
+    assert_eq!(listens, "10.0.0.2:80 t, 10.0.0.1:81 tu");
+    for (line, what) in [
+        ("--meta.mode on", "`on` "),
+        (
+            "--meta.listen 10.0.0.1",
+            "`10.0.0.1` is no address with a port",
+        ),
+        (
+            "--meta.listen 10.0.0.1:0",
+            "`10.0.0.1:0` is no address with a port",
+        ),
+        (
+            "--meta.list_url ftp://x",
+            "`ftp://x` has to begin with http",
+        ),
+        ("--meta.k 0", "`0` is not a whole number from 1 to 64"),
+    ] {
+        let fatal = refusal(line);
+        assert!(fatal.what.starts_with(what), "{line}: {fatal}");
     }
 }
 

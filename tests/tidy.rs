@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may name of the crate, `types` and its own insides aside.
-const IMPORTS: [(&str, &[&str]); 16] = [
+const IMPORTS: [(&str, &[&str]); 17] = [
     ("types", &[]),
     ("error", &[]),
     ("sys", &[]),
@@ -22,6 +22,7 @@ const IMPORTS: [(&str, &[&str]); 16] = [
     ("config", &["error"]),
     ("router", &["swarm"]),
     ("cluster", &["wire"]),
+    ("meta", &["wire"]),
     (
         "net",
         &[
@@ -31,6 +32,7 @@ const IMPORTS: [(&str, &[&str]); 16] = [
             "cluster",
             "config",
             "error",
+            "meta",
             "router",
             "stats",
             "supervisor",

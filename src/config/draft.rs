@@ -3,6 +3,7 @@
 use super::intervals::{Ceiling, Contradiction, Intervals, Load};
 use super::limits::{LimitsSaid, Programs};
 use super::memory::Memory;
+use super::meta::MetaSaid;
 use super::parse::Said;
 use super::settings::{Kind, PORT, Setting};
 use super::values::{self, Place};
@@ -73,6 +74,7 @@ pub struct Draft {
     pub nodes: Vec<Net>,
     pub api: Option<ApiPlace>,
     pub api_token: Option<PathBuf>,
+    pub meta: MetaSaid,
     pub blessed: Vec<Net>,
     pub ignored: Vec<&'static str>,
     pub memory: Memory,
@@ -169,6 +171,17 @@ impl Draft {
         }
     }
 
+    /// Where there is no address, the usual ones; those for the meta-tracker come on top.
+    fn settle_listens(&mut self) {
+        if self.listens.is_empty() {
+            self.put_listen(Place::Everywhere(PORT), true, true);
+        }
+        for addr in self.meta.listens.clone() {
+            self.put_listen(Place::At(addr), true, true);
+        }
+        self.leave_out();
+    }
+
     /// Joins what is said about one address; port 0 is a different one every time.
     fn add(&mut self, new: Listen) {
         let same = self
@@ -210,11 +223,8 @@ impl Draft {
     }
 
     fn finish(mut self) -> Config {
-        if self.listens.is_empty() {
-            self.put_listen(Place::Everywhere(PORT), true, true);
-        }
+        self.settle_listens();
         self.bless();
-        self.leave_out();
         let intervals = self.intervals();
         let full_scrapers = self.full_scrapers();
         let numwant_max = self.numwant_max.unwrap_or(200);
@@ -268,6 +278,7 @@ impl Draft {
             nodes: self.nodes,
             api: self.api,
             api_token: self.api_token,
+            meta: self.meta.finish(),
             ignored: self.ignored,
             memory: self.memory,
             connections_max: self.connections_max.unwrap_or(4000) as usize,

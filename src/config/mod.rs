@@ -10,6 +10,7 @@ mod help;
 mod intervals;
 mod limits;
 mod memory;
+mod meta;
 mod parse;
 pub mod settings;
 mod suggest;
@@ -19,6 +20,7 @@ pub use help::help;
 pub use intervals::{Ceiling, Intervals, Load};
 pub use limits::{Limits, Programs};
 pub use memory::Memory;
+pub use meta::Meta;
 
 use crate::error::Fatal;
 use crate::types::{Net, Seconds};
@@ -146,6 +148,8 @@ pub struct Config {
     pub api: Option<ApiPlace>,
     /// The file of the token that it takes; none without an API.
     pub api_token: Option<PathBuf>,
+    /// What is asked of other trackers.
+    pub meta: Meta,
     /// Settings that were given and have no effect.
     pub ignored: Vec<&'static str>,
     /// How much there may be.

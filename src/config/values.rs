@@ -36,6 +36,33 @@ pub fn api(text: &str) -> Result<ApiPlace, String> {
         .map_err(|_| format!("`{text}` is neither an address with a port nor a path; {forms}"))
 }
 
+/// Where announces are meant for other trackers too: one address and its port.
+pub fn meta_place(text: &str) -> Result<SocketAddr, String> {
+    let addr = text.parse::<SocketAddr>().ok();
+    let addr = addr.map(|addr| SocketAddr::new(addr.ip().to_canonical(), addr.port()));
+    addr.filter(|addr| addr.port() != 0).ok_or_else(|| {
+        format!("`{text}` is no address with a port; write 192.0.2.1:6970 or [2001:db8::1]:6970")
+    })
+}
+
+/// A page on the web.
+pub fn web_url(text: &str) -> Result<&str, String> {
+    let text = printable(text, "a URL")?;
+    match text.starts_with("http://") || text.starts_with("https://") {
+        true => Ok(text),
+        false => Err(format!("`{text}` has to begin with http:// or https://")),
+    }
+}
+
+/// A node of the distributed hash table.
+pub fn node(text: &str) -> Result<&str, String> {
+    let parts = printable(text, "a node")?.rsplit_once(':');
+    match parts.filter(|(host, port)| !host.is_empty() && number(port, 1, 65_535).is_ok()) {
+        Some(_) => Ok(text),
+        None => Err(format!("`{text}` is no node; write dht.example.org:6881")),
+    }
+}
+
 /// The same for live sync, which is by IPv4, on an interface of its own address and port.
 pub fn livesync(text: &str) -> Result<SocketAddrV4, String> {
     let form = "write the interface's IPv4 address, as in 192.0.2.1:9696";

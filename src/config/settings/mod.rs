@@ -10,6 +10,7 @@ mod extensions;
 mod http;
 mod limits;
 mod memory;
+mod meta;
 mod process;
 
 use super::HashFile;
@@ -195,9 +196,12 @@ impl Flag {
 }
 
 /// The features that settings need, and whether this build has them.
-const FEATURES: [(&str, bool); 2] = [
+const FEATURES: [(&str, bool); 5] = [
     ("api", cfg!(feature = "api")),
     ("cluster", cfg!(feature = "cluster")),
+    ("dht", cfg!(feature = "dht")),
+    ("meta", cfg!(feature = "meta")),
+    ("pex", cfg!(feature = "pex")),
 ];
 
 /// The default port, opentracker's.
@@ -252,6 +256,10 @@ pub static SECTIONS: &[Section] = &[
     Section {
         title: "Live sync",
         settings: cluster::CLUSTER,
+    },
+    Section {
+        title: "Meta-tracker",
+        settings: meta::META,
     },
     Section {
         title: "Memory",

@@ -1,0 +1,120 @@
+//! Trackers by their URLs.
+
+use std::fmt;
+use std::net::Ipv6Addr;
+
+/// How a tracker is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scheme {
+    /// BEP 15.
+    Udp,
+    /// BEP 3.
+    Http,
+    /// The same, encrypted.
+    Https,
+}
+
+/// The URL of a tracker, in the one form that all ways to write it have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Url {
+    /// How it is asked.
+    pub scheme: Scheme,
+    /// In lower case; an IPv6 address without its brackets.
+    pub host: String,
+    /// Never 0.
+    pub port: u16,
+    /// Path and query; begins with `/`. Empty for UDP trackers that need none.
+    pub path: String,
+}
+
+/// By what names trackers take keys.
+const KEYS: [&str; 8] = [
+    "passkey",
+    "authkey",
+    "pk",
+    "pid",
+    "auth",
+    "torrent_pass",
+    "secure",
+    "key",
+];
+
+impl Url {
+    /// The longest that is read.
+    pub const LEN_MAX: usize = 512;
+
+    /// Reads a URL. `None` if it is none of a tracker that can be asked.
+    pub fn parse(text: &str) -> Option<Url> {
+        let text = text.trim();
+        if text.len() > Url::LEN_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        let (scheme, rest) = text.split_once("://")?;
+        let (scheme, default) = match scheme.to_ascii_lowercase().as_str() {
+            "udp" => (Scheme::Udp, None),
+            "http" => (Scheme::Http, Some(80)),
+            "https" => (Scheme::Https, Some(443)),
+            _ => return None,
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (place, path) = rest.split_at(end);
+        let (host, port) = match place.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']')?;
+                (host.parse::<Ipv6Addr>().ok()?.to_string(), port)
+            }
+            None => {
+                let end = place.find(':').unwrap_or(place.len());
+                (place[..end].to_ascii_lowercase(), &place[end..])
+            }
+        };
+        let port = match port.strip_prefix(':') {
+            Some(digits) => digits.parse().ok().filter(|port| *port != 0)?,
+            None => default.filter(|_| port.is_empty())?,
+        };
+        let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
+        if host.is_empty() || !host.bytes().all(is_host) {
+            return None;
+        }
+        let path = path.split('#').next().unwrap_or_default();
+        let path = match (scheme, path) {
+            (Scheme::Udp, "" | "/") => String::new(),
+            (_, path) if path.starts_with('/') => path.to_owned(),
+            (_, path) => format!("/{path}"),
+        };
+        Some(Url {
+            scheme,
+            host,
+            port,
+            path,
+        })
+    }
+
+    /// Whether it looks as if it were somebody's own, with a key to a private tracker in it.
+    pub fn is_private_looking(&self) -> bool {
+        let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        let is_key = |pair: &str| {
+            let name = pair.split('=').next().unwrap_or_default();
+            KEYS.contains(&name.to_ascii_lowercase().as_str())
+        };
+        let is_long = |part: &str| {
+            let word = |byte: u8| byte.is_ascii_alphanumeric();
+            part.len() >= 16 && part.bytes().all(word) && part.bytes().any(|b| b.is_ascii_digit())
+        };
+        query.split('&').any(is_key) || path.split('/').any(is_long)
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.scheme {
+            Scheme::Udp => "udp",
+            Scheme::Http => "http",
+            Scheme::Https => "https",
+        };
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{}]:{}{}", self.host, self.port, self.path),
+            false => write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path),
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! What other trackers, the distributed hash table and peers know.
+
+pub mod address;
+pub mod job;
+pub mod lists;
+mod sources;
+
+pub use job::{Failure, Found, Job};
+pub use sources::Sources;
+
+/// Proof that the room is in this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Built(());
+
+impl Built {
+    /// It is.
+    pub fn here() -> Option<Built> {
+        Some(Built(()))
+    }
+}
