@@ -14,7 +14,7 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 # The feature sets that are tested: all, the small build, and those in between.
 FEATURES_ROUTER := --no-default-features --features router
 
-.PHONY: help run build router test check fmt clippy unit models scenarios clients beside \
+.PHONY: help run build router test check fmt clippy unit models scenarios clients beside operators \
 	functional torture fuzz man package dist openwrt bench soak cross test-cross size install \
 	uninstall clean need-cc need-clients need-cross
 
@@ -75,6 +75,13 @@ beside: build need-clients ## The same requests to trackerd and to Debian's open
 		echo "SKIPPED: the comparison with opentracker: there is no /usr/bin/python3"; \
 	fi
 
+operators: build need-clients ## Prometheus and a browser look at a tracker.
+	@if [ -x /usr/bin/python3 ]; then \
+		/usr/bin/python3 functional-tests/operators/run.py --binary $(RELEASE); \
+	else \
+		echo "SKIPPED: the tests of what operators see: there is no /usr/bin/python3"; \
+	fi
+
 torture: build need-clients ## What strangers can do to a tracker; all of it with ARGS=--full.
 	@if [ -x /usr/bin/python3 ]; then \
 		$(CARGO) build --locked --features torture && \
@@ -107,7 +114,7 @@ man: need-cc ## Make manual and completions anew, after a change of the settings
 fuzz: need-cc ## Every fuzz target on seeded inputs.
 	$(CARGO) test --locked --test fuzz
 
-functional: scenarios clients beside ## The tests of the real binary from outside.
+functional: scenarios clients beside operators ## The tests of the real binary from outside.
 
 cross: need-cross ## The tests of one other processor: big endian, 32 bits, without an FPU.
 	@if command -v python3 >/dev/null; then \

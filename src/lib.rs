@@ -56,7 +56,8 @@
 //! # Features
 //!
 //! `router` is the small build; the default is everything: also `api`, by which it is managed;
-//! `cluster`, live sync; `gzip`, compressed lists; `meta`, which asks other trackers, with `dht`
+//! `cluster`, live sync; `dashboard`, a page for browsers, and `metrics`, what Prometheus reads,
+//! both within [`stats`]; `gzip`, compressed lists; `meta`, which asks other trackers, with `dht`
 //! and `pex`, which ask the hash table and peers; `systemd`, which tells the service manager how
 //! it goes; and `check-system`. A side room has a door, its `mod.rs`, which picks the room or a
 //! twin that has nothing in it; a setting of an absent room is refused. `torture` brings mishaps

@@ -315,6 +315,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         woodpeckers: true,
         watched: vec![net("10.0.0.3", 32)],
         stats_path: "hidden/st".into(),
+        metrics_path: "metrics".into(),
         proxies: vec![
             net("10.0.0.1", 32),
             net("fd00::", 8),

@@ -16,6 +16,15 @@ fi
 if ! command -v opentracker >/dev/null; then
     missing="$missing opentracker"
 fi
+# What operators see it with.
+for program in prometheus chromium chromedriver; do
+    if ! command -v "$program" >/dev/null; then
+        case $program in
+        chromedriver) missing="$missing chromium-driver" ;;
+        *) missing="$missing $program" ;;
+        esac
+    fi
+done
 if [ -z "$missing" ]; then
     exit 0
 fi
@@ -24,7 +33,7 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     exit 0
 fi
 
-# Installing transmission-daemon or opentracker must not set a daemon going, now or at the next boot.
+# Installing a daemon must not set it going, now or at the next boot.
 policy=/usr/sbin/policy-rc.d
 policy_is_ours=
 remove_policy() {
@@ -50,7 +59,7 @@ if ! install_missing; then
     install_missing
 fi
 
-for daemon in transmission-daemon opentracker; do
+for daemon in transmission-daemon opentracker prometheus; do
     case " $missing " in
     *" $daemon "*)
         # Tells systemd as well, where there is one.

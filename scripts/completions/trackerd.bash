@@ -76,6 +76,7 @@ _trackerd() {
         --access.fifo_delete
         --access.stats
         --access.stats_path
+        --access.metrics_path
         --access.full_scrape
         --access.full_scrape_net
         --access.full_scrape_interval
@@ -113,6 +114,30 @@ _trackerd() {
         --livesync.cluster.listen
         --livesync.cluster.node_ip
         --batchsync.cluster.admin_ip
+        --meta.mode
+        --meta.clients
+        --meta.listen
+        --meta.hold
+        --meta.upstreams
+        --meta.list_url
+        --meta.k
+        --meta.select
+        --meta.refresh
+        --meta.allow
+        --meta.deny
+        --meta.public_proof
+        --meta.never_first
+        --meta.announce
+        --meta.dht
+        --meta.dht_port
+        --meta.dht_bootstrap
+        --meta.pex
+        --meta.swarms_max
+        --meta.client_swarms
+        --meta.pps
+        --meta.tcp
+        --meta.state
+        --meta.allow_private
         --tracker.memory_limit
         --tracker.max_torrents
         --tracker.max_peers
@@ -269,6 +294,9 @@ _trackerd() {
     --access.stats_path)
         :
         ;;
+    --access.metrics_path)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
     --access.full_scrape)
         mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
         ;;
@@ -370,6 +398,78 @@ _trackerd() {
         ;;
     --batchsync.cluster.admin_ip)
         :
+        ;;
+    --meta.mode)
+        mapfile -t COMPREPLY < <(compgen -W 'off lan all' -- "$current")
+        ;;
+    --meta.clients)
+        :
+        ;;
+    --meta.listen)
+        :
+        ;;
+    --meta.hold)
+        :
+        ;;
+    --meta.upstreams)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --meta.list_url)
+        :
+        ;;
+    --meta.k)
+        :
+        ;;
+    --meta.select)
+        mapfile -t COMPREPLY < <(compgen -W 'score ratio' -- "$current")
+        ;;
+    --meta.refresh)
+        :
+        ;;
+    --meta.allow)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --meta.deny)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --meta.public_proof)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --meta.never_first)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --meta.announce)
+        mapfile -t COMPREPLY < <(compgen -W 'nat always never' -- "$current")
+        ;;
+    --meta.dht)
+        mapfile -t COMPREPLY < <(compgen -W 'off lookup announce' -- "$current")
+        ;;
+    --meta.dht_port)
+        :
+        ;;
+    --meta.dht_bootstrap)
+        :
+        ;;
+    --meta.pex)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --meta.swarms_max)
+        :
+        ;;
+    --meta.client_swarms)
+        :
+        ;;
+    --meta.pps)
+        :
+        ;;
+    --meta.tcp)
+        :
+        ;;
+    --meta.state)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --meta.allow_private)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
         ;;
     --tracker.memory_limit)
         :

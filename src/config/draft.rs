@@ -56,6 +56,7 @@ pub struct Draft {
     pub woodpeckers: Option<&'static str>,
     pub watched: Vec<Net>,
     pub stats_path: Option<String>,
+    pub metrics_path: Option<String>,
     pub stats_charset: Option<String>,
     pub stats_separator: Option<char>,
     pub failed: Option<u32>,
@@ -261,6 +262,7 @@ impl Draft {
             stats_separator: self.stats_separator,
             failed: self.failed.unwrap_or(0),
             stats_path: self.stats_path.unwrap_or_else(|| "stats".into()),
+            metrics_path: self.metrics_path.unwrap_or_else(|| "metrics".into()),
             proxies: self.proxies,
             proxy_header: self
                 .proxy_header

@@ -110,6 +110,8 @@ pub struct Config {
     pub watched: Vec<Net>,
     /// Path of the statistics, without the leading slash; neither `announce` nor `scrape`.
     pub stats_path: String,
+    /// Path of the metrics, without the leading slash.
+    pub metrics_path: String,
     /// In which character set the page of statistics says it is; fit for a response head.
     pub stats_charset: Option<String>,
     /// What stands between thousands there.

@@ -9,12 +9,14 @@ use crate::net::memory::Budget;
 use crate::net::requests::Requests;
 use crate::net::rules::Rules;
 use crate::net::tempo;
+use crate::stats::dashboard::History;
 use crate::stats::page::About;
 use crate::stats::status;
 use crate::stats::traffic::Traffic;
 use crate::stats::{Count, Counters, NUMWANTS, Networks, Tally};
 use crate::swarm::Swept;
 use crate::sys::process::{self, Ration};
+use crate::sys::{clock, memory};
 use crate::types::{Family, Seconds};
 
 /// What clients are told and granted; the same on every worker.
@@ -46,6 +48,8 @@ pub struct Terms {
     pub redirect_url: Option<String>,
     /// The path of the statistics, without a leading slash.
     pub stats_path: String,
+    /// The path of the metrics, without a leading slash.
+    pub metrics_path: String,
     /// What the page of statistics is sent as.
     pub page_type: String,
     /// What stands between its thousands.
@@ -144,6 +148,8 @@ pub struct Desk {
     pub requests: Requests,
     /// Who had the list of all torrents lately, at whatever worker.
     pub modest: Arc<Mutex<Modest>>,
+    /// What there was in the last hour, at all workers.
+    pub history: Arc<Mutex<History>>,
     /// What this run of the tracker is told apart by in the statistics, the same on every worker.
     pub tracker_id: u32,
     random: u32,
@@ -179,6 +185,7 @@ impl Desk {
             woodpeckers: Networks::default(),
             requests: Requests::default(),
             modest,
+            history: Arc::default(),
             tracker_id,
             random: random | 1,
             watched: 0,
@@ -208,6 +215,9 @@ impl Desk {
             interval: [self.terms.interval, tempo.previous, tempo.required],
             open_files: limit.map_or([0, 0], |limit| [limit.soft, limit.hard]),
             usage: process::usage(),
+            resident: memory::resident(),
+            cpus: process::cpus_online(),
+            now: clock::wall(),
             separator: self.terms.separator,
         }
     }

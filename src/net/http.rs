@@ -1,32 +1,26 @@
 //! What an HTTP request means here, and the words of every answer.
 
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::access::{Reason, Retry, Verdict};
-use crate::net::desk::Desk;
+use crate::net::desk::{Desk, Terms};
 use crate::net::door::Visit;
-use crate::net::rounds::{self, Quest, Round};
+use crate::net::rounds::Quest;
 use crate::net::scroll::Scroll;
 use crate::net::{Office, Ticket};
 use crate::router::Home;
-use crate::stats::modes::{self, Mode, NoMode};
-use crate::stats::page;
-use crate::stats::{Count, Report, Sheet};
+use crate::stats::modes::Telling;
+use crate::stats::{Count, Report, metrics};
 use crate::types::{self, Family, InfoHash, PeerAddr, Reply, Seconds, Want, is_global};
 use crate::wire::answer::{Announce, Failure, RetryIn, Scrape};
-use crate::wire::chunked;
 use crate::wire::dump::Format;
-use crate::wire::gzip::Gzip;
 use crate::wire::http::{Head, Response, Status, Version};
 use crate::wire::place::{self, Place};
 use crate::wire::query;
 
 /// What bencoded answers are sent as, by opentracker too.
-const TEXT: &[u8] = b"text/plain";
-
-/// Lists of all torrents that one worker writes at a time: each may hold some two megabytes.
-const SCROLLS_MAX: usize = 2;
+pub(super) const TEXT: &str = "text/plain";
 
 /// A request, and where it came from.
 pub struct Asked<'a> {
@@ -55,18 +49,20 @@ pub enum Outcome {
 /// What a request under way leaves behind for its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {
-    version: Version,
+    /// What the client speaks.
+    pub(super) version: Version,
     /// Whether the connection may stay after the answer.
     pub keep_alive: bool,
     /// Of the peer to be registered, and so of those that serve it best.
-    asker: Family,
+    pub(super) asker: Family,
     /// Where the request came from.
     client: IpAddr,
-    question: Question,
+    pub(super) question: Question,
 }
 
+/// What an answer is made for.
 #[derive(Clone, Copy, Debug)]
-enum Question {
+pub(super) enum Question {
     Announce {
         compact: bool,
         /// What the client is promised.
@@ -74,6 +70,8 @@ enum Question {
     },
     Scrape,
     Text(fn(&Report) -> String),
+    /// Counts, and what is known besides.
+    Told(Telling),
     /// The page of statistics.
     Full,
     /// Of the largest torrents, so many.
@@ -92,7 +90,7 @@ pub struct Http {
     body: Vec<u8>,
     hashes: Vec<InfoHash>,
     /// Held by every list of all torrents under way.
-    scrolls: Arc<()>,
+    pub(super) scrolls: Arc<()>,
 }
 
 impl Http {
@@ -108,7 +106,7 @@ impl Http {
         let asked = &Asked { from, ..*asked };
         let desk = &mut *office.desk;
         desk.requests.keep(&desk.gate.watched, from, asked.bytes);
-        let pending = Pending {
+        let mut pending = Pending {
             version: asked.head.version,
             keep_alive: asked.head.keep_alive && office.desk.terms.keep_alive,
             asker: Family::of(from),
@@ -117,24 +115,18 @@ impl Http {
         };
         let (path, query) = query::split(asked.head.target);
         let query = query.unwrap_or_default();
-        match named(path, &office.desk.terms.stats_path) {
+        match named(path, &office.desk.terms) {
             Page::Tracker(place::Page::Announce) => {
                 self.announce(query, asked, pending, office, out)
             }
             Page::Tracker(place::Page::Scrape) => self.scrape(query, asked, pending, office, out),
             Page::Stats => self.stats(query, asked, pending, office.desk, out),
-            Page::Full => {
+            Page::Counts(question) => {
                 if let Verdict::Refuse(_) = office.desk.gate.stats(from) {
                     return pending.page(Status::FORBIDDEN, office.desk, out);
                 }
-                let question = Question::Full;
-                Outcome::Asks(
-                    Pending {
-                        question,
-                        ..pending
-                    },
-                    Quest::Sheet,
-                )
+                pending.question = question;
+                Outcome::Asks(pending, Quest::Sheet)
             }
             Page::Front if office.desk.terms.redirect_url.is_some() => {
                 pending.page(Status::FOUND, office.desk, out)
@@ -186,135 +178,6 @@ impl Http {
             }
         }
         pending.text(&self.body, out)
-    }
-
-    /// Writes the answer to a question of counts; whether the connection may stay.
-    pub fn finish_sheet(
-        &mut self,
-        pending: &Pending,
-        sum: &Sheet,
-        desk: &mut Desk,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        let report = Report {
-            sum: sum.clone(),
-            uptime: desk.now,
-            tracker_id: desk.tracker_id,
-        };
-        match pending.question {
-            Question::Text(text) => pending.text(text(&report).as_bytes(), out),
-            Question::Full => {
-                let page = page::text(&report, &desk.about());
-                let response = Response {
-                    content_type: desk.terms.page_type.as_bytes(),
-                    content_length: Some(page.len() as u64),
-                    ..pending.response()
-                };
-                response.emit(out);
-                out.extend_from_slice(page.as_bytes());
-                pending.keep_alive
-            }
-            _ => false,
-        }
-    }
-
-    /// Writes the answer that a round has brought home; whether the connection may stay.
-    pub fn finish_round(
-        &mut self,
-        pending: &Pending,
-        parts: Vec<Round>,
-        out: &mut Vec<u8>,
-    ) -> bool {
-        let body = match pending.question {
-            Question::Top(places) => rounds::top(&parts).text(places).into_bytes(),
-            Question::Networks => rounds::networks(&parts).text().into_bytes(),
-            Question::Woodpeckers => rounds::networks(&parts).list(28).into_bytes(),
-            Question::Requests => rounds::requests(parts),
-            _ => return false,
-        };
-        pending.text(&body, out)
-    }
-
-    fn stats(
-        &mut self,
-        query: &[u8],
-        asked: &Asked<'_>,
-        mut pending: Pending,
-        desk: &mut Desk,
-        out: &mut Vec<u8>,
-    ) -> Outcome {
-        if let Verdict::Refuse(_) = desk.gate.stats(asked.from) {
-            return pending.page(Status::FORBIDDEN, desk, out);
-        }
-        let (question, quest) = match modes::find(value(query, b"mode=")) {
-            Err(NoMode::Unknown) => return pending.page(Status::BAD_REQUEST, desk, out),
-            Err(NoMode::NotKept) => return pending.page(Status::INTERNAL_ERROR, desk, out),
-            Ok(Mode::Text(text)) => (Question::Text(text), Quest::Sheet),
-            Ok(Mode::Top(places)) => (Question::Top(places), Quest::Top),
-            Ok(Mode::Networks) => (Question::Networks, Quest::Networks),
-            Ok(Mode::Woodpeckers) if !desk.terms.woodpeckers => {
-                return pending.page(Status::INTERNAL_ERROR, desk, out);
-            }
-            Ok(Mode::Woodpeckers) => (Question::Woodpeckers, Quest::Woodpeckers),
-            Ok(Mode::Requests) if desk.gate.watched.is_empty() => {
-                return pending.page(Status::INTERNAL_ERROR, desk, out);
-            }
-            Ok(Mode::Requests) => (Question::Requests, Quest::Requests),
-            Ok(Mode::State) => return self.unroll(Format::State, asked, pending, desk, out),
-            Ok(Mode::Torrents) => {
-                return match value(query, b"format=").and_then(Format::named) {
-                    Some(format) => self.unroll(format, asked, pending, desk, out),
-                    None => pending.page(Status::BAD_REQUEST, desk, out),
-                };
-            }
-        };
-        pending.question = question;
-        Outcome::Asks(pending, quest)
-    }
-
-    /// Begins a list of all torrents, for those who may have it, if it is not too much.
-    fn unroll(
-        &mut self,
-        format: Format,
-        asked: &Asked<'_>,
-        mut pending: Pending,
-        desk: &mut Desk,
-        out: &mut Vec<u8>,
-    ) -> Outcome {
-        if let Verdict::Refuse(_) = desk.gate.full_scrape(asked.from) {
-            return pending.page(Status::FORBIDDEN, desk, out);
-        }
-        if Arc::strong_count(&self.scrolls) > SCROLLS_MAX {
-            return pending.page(Status::UNAVAILABLE, desk, out);
-        }
-        let interval = desk.terms.full_scrape_interval;
-        let mut modest = desk.modest.lock().unwrap_or_else(PoisonError::into_inner);
-        let may = modest.admit(desk.now, asked.from, interval);
-        drop(modest);
-        if !may {
-            return pending.page(Status::TOO_MANY, desk, out);
-        }
-        desk.counters.count(pending.asker, Count::FullScrape);
-        let accepts = chunked::accepts_gzip(&asked.head.headers);
-        let gzip = accepts.then(Gzip::begin).flatten();
-        // Without chunks the end of the connection is the end of the answer.
-        let chunked = pending.version == Version::V11;
-        pending.keep_alive &= chunked;
-        let response = Response {
-            content_length: None,
-            chunked,
-            encoding: if gzip.is_some() { b"gzip" } else { b"" },
-            content_type: match format {
-                Format::Binary => b"application/octet-stream",
-                _ => TEXT,
-            },
-            ..pending.response()
-        };
-        let mut head = Vec::new();
-        response.emit(&mut head);
-        let turn = Arc::clone(&self.scrolls);
-        let scroll = Scroll::new(format, (chunked, gzip), head, desk.now, turn);
-        Outcome::Unrolls(pending, Box::new(scroll))
     }
 
     fn announce(
@@ -463,12 +326,12 @@ fn key(asked: &Asked<'_>, desk: &Desk) -> Verdict {
 
 impl Pending {
     /// The head of an answer that goes well.
-    fn response(&self) -> Response<'static> {
+    pub(super) fn response(&self) -> Response<'static> {
         Response {
             status: Status::OK,
             version: self.version,
             keep_alive: self.keep_alive,
-            content_type: TEXT,
+            content_type: TEXT.as_bytes(),
             content_length: None,
             chunked: false,
             encoding: b"",
@@ -477,8 +340,14 @@ impl Pending {
     }
 
     /// An answer that goes well.
-    fn text(&self, body: &[u8], out: &mut Vec<u8>) -> bool {
+    pub(super) fn text(&self, body: &[u8], out: &mut Vec<u8>) -> bool {
+        self.content(TEXT, body, out)
+    }
+
+    /// The same, of another kind.
+    pub(super) fn content(&self, content_type: &str, body: &[u8], out: &mut Vec<u8>) -> bool {
         let response = Response {
+            content_type: content_type.as_bytes(),
             content_length: Some(body.len() as u64),
             ..self.response()
         };
@@ -488,7 +357,7 @@ impl Pending {
     }
 
     /// An answer of a status and little else.
-    fn page(&self, status: Status, desk: &mut Desk, out: &mut Vec<u8>) -> Outcome {
+    pub(super) fn page(&self, status: Status, desk: &mut Desk, out: &mut Vec<u8>) -> Outcome {
         let keep_alive = self.keep_alive && status != Status::UNAVAILABLE;
         let location = match status {
             Status::FOUND => desk.terms.redirect_url.as_deref().map(str::as_bytes),
@@ -546,25 +415,25 @@ fn emit_page(
 enum Page {
     Tracker(place::Page),
     Stats,
-    Full,
+    /// What is made from counts, at paths of its own.
+    Counts(Question),
     Front,
     Unknown,
 }
 
 /// Which page a path names. Leading slashes mean nothing, as in opentracker.
-fn named(path: &[u8], stats_path: &str) -> Page {
+fn named(path: &[u8], terms: &Terms) -> Page {
+    let stats_path = terms.stats_path.as_bytes();
     let slashes = path.iter().take_while(|b| **b == b'/').count();
     match &path[slashes..] {
-        path if path == stats_path.as_bytes() => Page::Stats,
-        path if path.strip_suffix(b".txt") == Some(stats_path.as_bytes()) => Page::Full,
+        path if path == stats_path => Page::Stats,
+        path if path.strip_suffix(b".txt") == Some(stats_path) => Page::Counts(Question::Full),
         [] => Page::Front,
-        path => Place::parse(path).page.map_or(Page::Unknown, Page::Tracker),
+        path => match metrics::METRICS {
+            Some(metrics) if path == terms.metrics_path.as_bytes() => {
+                Page::Counts(Question::Told(metrics))
+            }
+            _ => Place::parse(path).page.map_or(Page::Unknown, Page::Tracker),
+        },
     }
-}
-
-/// The value of a key, which is given with its `=`.
-fn value<'q>(query: &'q [u8], key: &[u8]) -> Option<&'q [u8]> {
-    query
-        .split(|b| *b == b'&')
-        .find_map(|pair| pair.strip_prefix(key))
 }

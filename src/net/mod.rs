@@ -31,6 +31,7 @@ mod rules;
 mod scroll;
 mod seats;
 mod service;
+mod statistics;
 mod strangers;
 mod system;
 mod tcp;
@@ -53,6 +54,7 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::error::{Exit, Fatal};
 use crate::router::{self, LETTERS_MAX, Letter, Mail, Owners, Wake};
+use crate::stats::dashboard::History;
 use crate::swarm::{self, Limits, Shard};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{clock, memory as heap, process};
@@ -244,6 +246,7 @@ impl Assembly {
         let cookie = Cookie::new(clock::entropy()?);
         let tracker_id = random()?;
         let modest: Arc<Mutex<Modest>> = Arc::default();
+        let history: Arc<Mutex<History>> = Arc::default();
         let mut workers = Vec::with_capacity(boxes.len());
         let parts = sockets.into_iter().zip(polls).zip(boxes).zip(shards);
         for (me, (((mut sockets, poll), mail), shard)) in parts.enumerate() {
@@ -262,6 +265,7 @@ impl Assembly {
                 random()?,
             );
             (desk.worker, desk.started) = (me, shared.started);
+            desk.history = Arc::clone(&history);
             desk.follow(shared.pace());
             workers.push(Worker::new(
                 me,

@@ -5,6 +5,7 @@ use crate::net::inquiry::Inquiry;
 use crate::router::Page;
 use crate::stats::{Count, Networks, Sheet, Tally, Top};
 use crate::swarm::{Cursor, PeersCursor, Shard};
+use crate::sys::clock;
 use crate::types::{Entry, Family, InfoHash, PeerAddr, Peers};
 
 /// Torrents of a page, all workers together. They and what it takes to choose them are some two
@@ -182,5 +183,6 @@ fn sheet(shard: &Shard, desk: &Desk) -> Sheet {
             usize::MAX => 0,
             bytes => bytes as u64,
         },
+        workers: vec![(desk.worker, clock::thread_cpu_micros())],
     }
 }

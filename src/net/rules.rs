@@ -261,6 +261,7 @@ fn terms(config: &Config, grants: Grants, budget: Budget) -> Terms {
         status: config.status,
         redirect_url: config.redirect_url.clone(),
         stats_path: config.stats_path.clone(),
+        metrics_path: config.metrics_path.clone(),
         log_completed: config.log_completed,
         woodpeckers: config.woodpeckers,
         full_scrape_interval: config.full_scrape_interval,

@@ -3,8 +3,8 @@
 use std::io;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mio::event::Event;
@@ -24,8 +24,8 @@ use crate::net::udp::Udp;
 use crate::net::watchdog::Pulse;
 use crate::net::{Office, Router, Shared, Ticket, random_seed};
 use crate::router::Lanes;
-use crate::stats::Count;
 use crate::stats::status::Pass;
+use crate::stats::{Count, dashboard};
 use crate::swarm::{Shard, Sights};
 use crate::sys::clock::Clock;
 use crate::sys::memory;
@@ -107,6 +107,8 @@ struct Desks {
     surveying: bool,
     /// Whether the sheets are wanted for a status line.
     status_due: bool,
+    /// Whether they are wanted for the history of the last hour.
+    history_due: bool,
     herald: Herald,
     teller: Teller,
 }
@@ -146,6 +148,7 @@ impl Worker {
             readers: Vec::new(),
             surveying: false,
             status_due,
+            history_due: false,
             herald: Herald::default(),
             teller: Teller::default(),
         };
@@ -299,6 +302,7 @@ impl Worker {
             lanes.desk.follow(self.shared.pace());
             lanes.tcp.tick(&mut lanes.desk);
             lanes.desk.watch();
+            lanes.history_due |= self.me == 0 && dashboard::is_due(now);
             lanes.tcp.hand_in(&mut lanes.desk.traffic);
             self.meter.tick(&self.shared.rates, &mut lanes.desk);
             self.sweeping = true;
@@ -450,7 +454,8 @@ impl Desks {
             }
         }
         // While sheets are on their way no others are asked for: they will do.
-        if (self.status_due || !self.readers.is_empty()) && !self.surveying {
+        let is_due = self.status_due || self.history_due || !self.readers.is_empty();
+        if is_due && !self.surveying {
             self.surveying = router.send_round(Ticket::Survey, || Quest::Sheet.begin(workers));
             waiting |= !self.surveying;
         }
@@ -481,6 +486,11 @@ impl Lanes<Ticket, Round> for Desks {
                 let sum = rounds::sheets(&parts);
                 if mem::take(&mut self.status_due) {
                     self.herald.proclaim(&sum, &self.desk);
+                }
+                if mem::take(&mut self.history_due) {
+                    let history = self.desk.history.lock();
+                    let mut history = history.unwrap_or_else(PoisonError::into_inner);
+                    history.note(self.desk.now, &sum);
                 }
                 for at in mem::take(&mut self.readers) {
                     self.tcp.deliver_sheet(at, &sum, &mut self.desk);

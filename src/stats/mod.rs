@@ -4,7 +4,9 @@
 //! to know asks all workers for their [`Sheet`] and merges them. Nothing here knows sockets or
 //! time; whoever counts says what, and of which family.
 
+pub mod dashboard;
 mod everything;
+pub mod metrics;
 pub mod modes;
 mod networks;
 pub mod page;
@@ -16,7 +18,7 @@ pub use networks::Networks;
 pub use top::{PLACES_MAX, Top};
 
 use crate::types::{Family, Seconds};
-use traffic::Traffic;
+use traffic::{Call, Flow, Traffic};
 
 /// What is counted, in the order of the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -277,9 +279,23 @@ pub struct Sheet {
     pub bytes: u64,
     /// Bytes they may take at present; 0 if there is no limit.
     pub bytes_max: u64,
+    /// Workers, each with the microseconds it has spent on a CPU.
+    pub workers: Vec<(usize, u64)>,
 }
 
 impl Sheet {
+    /// Connections there are at present.
+    pub fn connections(&self) -> u64 {
+        let closed = self.traffic.of(Flow::Closed);
+        let gone = closed.wrapping_add(self.traffic.failed(Call::Close));
+        self.counters.total(Count::TcpAccept).saturating_sub(gone)
+    }
+
+    /// Datagrams received, of each family.
+    pub fn datagrams(&self) -> [u64; 2] {
+        [Family::V4, Family::V6].map(|family| self.counters.of(family, Count::UdpReceived))
+    }
+
     /// The sum of all workers' sheets.
     pub fn sum<'a>(sheets: impl IntoIterator<Item = &'a Sheet>) -> Sheet {
         let mut sum = Sheet::default();
@@ -295,7 +311,9 @@ impl Sheet {
             sum.completed = sum.completed.wrapping_add(sheet.completed);
             sum.bytes += sheet.bytes;
             sum.bytes_max += sheet.bytes_max;
+            sum.workers.extend(&sheet.workers);
         }
+        sum.workers.sort_unstable();
         sum
     }
 }

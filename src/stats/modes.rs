@@ -1,17 +1,33 @@
 //! The classic `/stats?mode=…` texts of opentracker, which graphs and scripts in the field read.
 
+use crate::stats::page::About;
 use crate::stats::traffic::Fate;
-use crate::stats::{COUNTS, Count, PLACES_MAX, Report, Sheet, everything};
+use crate::stats::{COUNTS, Count, PLACES_MAX, Report, Sheet, dashboard, everything};
 use crate::types::{Family, Seconds};
 
 /// What runs here, as a line.
 pub const VERSION: &str = concat!("trackerd ", env!("CARGO_PKG_VERSION"), "\n");
+
+/// A text made from everything that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling {
+    /// Makes it.
+    pub tell: fn(&Report, &About) -> String,
+    /// What it is sent as.
+    pub content_type: &'static str,
+}
 
 /// What it takes to answer a mode.
 #[derive(Clone, Copy, Debug)]
 pub enum Mode {
     /// The sheets of all workers, of which this makes a text.
     Text(fn(&Report) -> String),
+    /// The same, and what is known besides.
+    Told(Telling),
+    /// The page that shows all this.
+    Dashboard,
+    /// What was in the last hour.
+    History,
     /// The largest torrents, so many.
     Top(usize),
     /// The networks with the most peers.
@@ -75,7 +91,10 @@ pub fn find(name: Option<&[u8]>) -> Result<Mode, NoMode> {
     if name == EMPTY.as_bytes() {
         return Err(NoMode::NotKept);
     }
-    let found = MODES.iter().find(|(known, _)| known.as_bytes() == name);
+    let modes = MODES.iter().chain(dashboard::MODES);
+    let found = modes
+        .into_iter()
+        .find(|(known, _)| known.as_bytes() == name);
     found.map(|(_, mode)| *mode).ok_or(NoMode::Unknown)
 }
 
@@ -252,7 +271,6 @@ fn letters(report: &Report) -> String {
     )
 }
 
-/// Not one of opentracker's: everything that is counted, for IPv4 and IPv6.
 /// What becomes of requests by HTTP, by name.
 const FATES: [(Fate, &str); 3] = [
     (Fate::Asked, "http requests"),
@@ -260,6 +278,7 @@ const FATES: [(Fate, &str); 3] = [
     (Fate::Unanswered, "http unanswered"),
 ];
 
+/// Not one of opentracker's: everything that is counted, for IPv4 and IPv6.
 fn counters(report: &Report) -> String {
     let sheet = &report.sum;
     let counters = &sheet.counters;

@@ -27,6 +27,12 @@ pub struct About {
     pub usage: Vec<(&'static str, u64)>,
     /// What stands between thousands.
     pub separator: Option<char>,
+    /// The memory of the process in bytes, if the system tells.
+    pub resident: Option<usize>,
+    /// CPUs of the machine.
+    pub cpus: u32,
+    /// The time of day, in seconds since 1970 began.
+    pub now: u64,
 }
 
 /// Writes the page.
@@ -43,10 +49,6 @@ fn head(report: &Report, about: &About, out: &mut String) -> Result {
     let number = |n| grouped(n, about.separator);
     let traffic = &report.sum.traffic;
     let [one, five, fifteen] = about.load.map(|load| (load / 100, load % 100));
-    let accepted = report.sum.counters.total(Count::TcpAccept);
-    let gone = traffic
-        .of(Flow::Closed)
-        .wrapping_add(traffic.failed(Call::Close));
     write!(
         out,
         "{VERSION}start_time: {} ({}d) ({}f)\nthread_number: {}\n\
@@ -65,7 +67,7 @@ fn head(report: &Report, about: &About, out: &mut String) -> Result {
         about.interval[0],
         about.interval[1],
         about.interval[2],
-        number(accepted.saturating_sub(gone)),
+        number(report.sum.connections()),
         number(about.open_files[0]),
         number(about.open_files[1]),
     )?;
@@ -249,6 +251,7 @@ mod tests {
             open_files: [5000, 20_000],
             usage: vec![("ru_maxrss", 4096)],
             separator: Some(','),
+            ..About::default()
         };
         let page = text(&report, &about);
         let head = "start_time: 2026-11-25T03:00:00Z (2d) (3f)\nthread_number: 1\n\

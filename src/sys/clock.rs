@@ -76,6 +76,20 @@ mod wall_clock {
     }
 }
 
+/// Microseconds that this thread has spent on a CPU; 0 where the system doesn't say.
+pub fn thread_cpu_micros() -> u64 {
+    // SAFETY: a plain C structure for which all zeroes are a valid value; the pointer is to a
+    // local that outlives the call.
+    let time = unsafe {
+        let mut time: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time);
+        time
+    };
+    #[allow(clippy::unnecessary_cast)]
+    let (secs, nanos) = (time.tv_sec as u64, time.tv_nsec as u64);
+    secs.wrapping_mul(1_000_000).wrapping_add(nanos / 1000)
+}
+
 /// Bytes that nobody can guess, from getrandom(2).
 ///
 /// Blocks early after boot until the kernel has gathered enough, which a tracker's secrets need.
@@ -117,6 +131,17 @@ mod tests {
         let uptime = uptime.split('.').next().unwrap();
         let kernels = boot.unwrap().parse::<u64>().unwrap() + uptime.parse::<u64>().unwrap();
         assert!(wall().abs_diff(kernels) < 60, "{} and {kernels}", wall());
+    }
+
+    #[test]
+    fn work_takes_cpu_time() {
+        let before = thread_cpu_micros();
+        let deadline = Clock::start();
+        let mut after = before;
+        while after == before && deadline.read() < 10 {
+            after = thread_cpu_micros();
+        }
+        assert!(after > before);
     }
 
     #[test]

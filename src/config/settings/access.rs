@@ -59,6 +59,15 @@ pub(super) const ACCESS: &[Setting] = &[
         ..ROW
     },
     Setting {
+        key: "access.metrics_path",
+        value: "PATH",
+        default: "metrics",
+        help: "Where Prometheus finds the metrics, without the leading slash",
+        feature: "metrics",
+        kind: Kind::Text(values::stats_path, |d| &mut d.metrics_path),
+        ..ROW
+    },
+    Setting {
         key: "access.full_scrape",
         value: "yes|no",
         default: "yes",

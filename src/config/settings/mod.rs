@@ -196,11 +196,12 @@ impl Flag {
 }
 
 /// The features that settings need, and whether this build has them.
-const FEATURES: [(&str, bool); 5] = [
+const FEATURES: [(&str, bool); 6] = [
     ("api", cfg!(feature = "api")),
     ("cluster", cfg!(feature = "cluster")),
     ("dht", cfg!(feature = "dht")),
     ("meta", cfg!(feature = "meta")),
+    ("metrics", cfg!(feature = "metrics")),
     ("pex", cfg!(feature = "pex")),
 ];
 

@@ -1,0 +1,6 @@
+//! A build without metrics.
+
+use crate::stats::modes::Telling;
+
+/// There are none.
+pub const METRICS: Option<Telling> = None;
