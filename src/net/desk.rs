@@ -294,7 +294,7 @@ impl Desk {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::net::cuts::desk;
+    use crate::net::rig::desk;
     use crate::swarm::{Limits, Shard};
     use crate::types::{self, Event, InfoHash, PeerAddr, Peers, Want};
     use proptest::prelude::*;

@@ -26,6 +26,8 @@ mod rates;
 mod reload;
 mod remember;
 mod requests;
+#[cfg(any(test, fuzzing))]
+mod rig;
 mod rounds;
 mod rules;
 mod scroll;
@@ -82,6 +84,8 @@ pub enum Ticket {
 }
 
 pub use health::check as health;
+#[cfg(fuzzing)]
+pub use rig::whole_connection;
 pub use system::check as check_system;
 
 type Router = router::Router<Ticket, Round>;

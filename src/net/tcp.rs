@@ -481,7 +481,7 @@ mod tests {
 
     use super::*;
     use crate::net::Router;
-    use crate::net::cuts;
+    use crate::net::rig;
     use crate::net::seats::Seats;
 
     /// What one worker has.
@@ -503,8 +503,8 @@ mod tests {
             let usher = Usher::new(Arc::clone(seats));
             Worker {
                 tcp: Tcp::new(vec![listener], registry, 0, 1 << 20, usher).unwrap(),
-                router: cuts::router(),
-                desk: cuts::desk(&["--http.connections_max=5"], 1),
+                router: rig::router(),
+                desk: rig::desk(&["--http.connections_max=5"], 1),
                 at,
                 _poll: poll,
             }

@@ -45,6 +45,7 @@ targets! {
     tracker_url,
     udp_reply,
     udp_request,
+    whole_connection,
 }
 
 /// What is read from a datagram, written again, is read the same.
@@ -493,4 +494,13 @@ pub fn state_line(bytes: &[u8]) {
     let mut emitted = Vec::new();
     Format::State.emit(&entry, state.minutes, &mut emitted);
     assert_eq!(State::parse(&emitted), Some(state));
+}
+
+/// Requests get the same answers however their bytes are cut. A fuzzer's build alone has what it
+/// takes; the unit tests (`net::cuts`) try the same at random.
+pub fn whole_connection(bytes: &[u8]) {
+    #[cfg(fuzzing)]
+    trackerd::net::whole_connection(bytes);
+    #[cfg(not(fuzzing))]
+    let _ = bytes;
 }
