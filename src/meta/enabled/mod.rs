@@ -1,10 +1,22 @@
 //! What other trackers, the distributed hash table and peers know.
 
 pub mod address;
+mod budget;
+mod courier;
+mod directory;
+mod engine;
+mod health;
+mod heed;
 pub mod job;
 pub mod lists;
+mod merge;
 mod sources;
+mod swarm;
+mod tend;
+#[cfg(test)]
+mod tests;
 
+pub use engine::Engine;
 pub use job::{Failure, Found, Job};
 pub use sources::Sources;
 
