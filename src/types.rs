@@ -196,6 +196,18 @@ pub struct Counts {
     pub completed: u32,
 }
 
+impl Counts {
+    /// The larger of each: two who count the same swarm may both have missed somebody.
+    pub fn larger(self, other: Counts) -> Counts {
+        Counts {
+            seeders: self.seeders.max(other.seeders),
+            leechers: self.leechers.max(other.leechers),
+            paused: self.paused.max(other.paused),
+            completed: self.completed.max(other.completed),
+        }
+    }
+}
+
 /// One line of a scrape's answer; `None` when the torrent is not known.
 pub type Scraped = (InfoHash, Option<Counts>);
 

@@ -43,6 +43,8 @@ pub enum Command {
     Health(Config),
     /// `--check-system`: say what the system lacks to serve so, and end.
     CheckSystem(Config),
+    /// `--stats`: say what a tracker that serves so knows of others, and end.
+    Stats(Config),
     /// `-h`: print this text and end.
     Help(String),
     /// `-V`: print [`VERSION`] and end.
@@ -238,6 +240,7 @@ where
         Purpose::Check => Command::Check(approval),
         Purpose::Health => Command::Health(config),
         Purpose::CheckSystem => Command::CheckSystem(config),
+        Purpose::Stats => Command::Stats(config),
     })
 }
 

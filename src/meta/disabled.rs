@@ -1,5 +1,10 @@
 //! There is no meta-tracker in this build.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::{Extra, Millis, Settings, Wish};
+
 /// Proof that the room is in this build: there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Built {}
@@ -8,5 +13,112 @@ impl Built {
     /// `None`.
     pub fn here() -> Option<Built> {
         None
+    }
+}
+
+/// There is none.
+pub enum Job {}
+
+/// There is nothing.
+pub enum Found {}
+
+/// There is none.
+pub enum Failure {}
+
+/// There are none.
+pub enum Sources {}
+
+impl Sources {
+    /// Never called.
+    ///
+    /// # Errors
+    /// None.
+    pub fn run(&self, _: &Job) -> Result<Found, Failure> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn nodes(&self) -> Vec<SocketAddr> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn settings(&self) -> &Settings {
+        match *self {}
+    }
+}
+
+/// There is none.
+pub enum Engine {}
+
+impl Engine {
+    /// `None`.
+    pub fn new(_: Millis, _: u64, _: Settings, _: &[u8]) -> Option<(Engine, Vec<SocketAddr>)> {
+        None
+    }
+
+    /// Never called.
+    pub fn sources(&self, _: Settings, _: &[SocketAddr]) -> Arc<Sources> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn obey(&mut self, _: Millis, _: Settings) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn wish(&mut self, _: Millis, _: &Wish) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn handle(&mut self, _: Millis, _: SocketAddr, _: &[u8]) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn done(&mut self, _: Millis, _: u32, _: Result<Found, Failure>, _: Millis) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn lose(&mut self, _: Millis, _: u32) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn handle_timeout(&mut self, _: Millis) {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn poll_timeout(&self) -> Option<Millis> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn poll_transmit(&mut self, _: Millis, _: &mut Vec<u8>) -> Option<SocketAddr> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn poll_job(&mut self, _: Millis) -> Option<(u32, Job)> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn poll_extra(&mut self) -> Option<Extra> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn report(&self, _: Millis, _: u32) -> String {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn save(&self, _: &[SocketAddr]) -> String {
+        match *self {}
     }
 }

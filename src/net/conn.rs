@@ -41,6 +41,8 @@ pub struct Conn {
     from: SocketAddr,
     /// Whether a preface has to come first.
     prefaced: bool,
+    /// Whether its announces are meant for other trackers too, whatever they say.
+    pub opted: bool,
     state: State,
     /// The answer under way, if it is a long one.
     scroll: Option<Box<Scroll>>,
@@ -105,6 +107,7 @@ impl Conn {
             seat: None,
             from,
             prefaced,
+            opted: false,
             state: State::Reading,
             scroll: None,
             held: Vec::new(),
@@ -437,6 +440,7 @@ impl Conn {
                         head,
                         bytes: &bytes[done..done + len],
                         from: self.from.ip(),
+                        opted: self.opted,
                         ticket,
                     };
                     done += len;

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::access::{Cookie, Gate, Modest, Pace};
 use crate::config::Intervals;
+use crate::meta::Millis;
 use crate::net::memory::Budget;
+use crate::net::meta::{Policy, Relay};
 use crate::net::requests::Requests;
 use crate::net::rules::Rules;
 use crate::net::tempo;
@@ -120,8 +122,12 @@ const WATCHED: [(Count, &str); 7] = [
 pub struct Desk {
     /// The reading of the clock for this turn.
     pub now: Seconds,
+    /// The same in milliseconds, where something waits for less than a second.
+    pub millis: Millis,
     /// What clients are told and granted.
     pub terms: Terms,
+    /// What is passed on to other trackers, if anything is.
+    pub relay: Option<Box<Relay>>,
     /// Who may ask for what.
     pub gate: Gate,
     /// Who asks how often.
@@ -171,6 +177,8 @@ impl Desk {
         let counters = Counters::default();
         let mut desk = Desk {
             now: 0,
+            millis: 0,
+            relay: None,
             terms: rules.terms,
             gate: rules.gate,
             pace,
@@ -227,6 +235,19 @@ impl Desk {
         self.terms = rules.terms;
         self.gate = rules.gate;
         self.pace.keep_to(rules.paces);
+        self.pass_on(rules.meta);
+    }
+
+    /// Passes on to other trackers what this lets pass.
+    fn pass_on(&mut self, policy: Option<Policy>) {
+        let Some(policy) = policy else {
+            self.relay = None;
+            return;
+        };
+        let stays = self.relay.as_mut().is_some_and(|relay| relay.obey(&policy));
+        if !stays {
+            self.relay = Relay::new(policy, self.worker).map(Box::new);
+        }
     }
 
     /// Counts what a shard had to do for want of room.

@@ -34,7 +34,7 @@ pub fn check(config: &Config) -> Result<(), Fatal> {
 }
 
 /// Where an address is reached from this machine.
-fn nearest(addr: SocketAddr) -> SocketAddr {
+pub fn nearest(addr: SocketAddr) -> SocketAddr {
     let ip: IpAddr = match addr.ip() {
         ip if !ip.is_unspecified() => ip,
         IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::access::{Reason, Retry, Verdict};
 use crate::net::desk::{Desk, Terms};
 use crate::net::door::Visit;
+use crate::net::meta::{Calling, Slot};
 use crate::net::rounds::Quest;
 use crate::net::scroll::Scroll;
 use crate::net::{Office, Ticket};
@@ -30,6 +31,8 @@ pub struct Asked<'a> {
     pub bytes: &'a [u8],
     /// The other end of the connection; behind a proxy, the client.
     pub from: IpAddr,
+    /// Whether announces are meant for other trackers too, whatever they say.
+    pub opted: bool,
     /// Where an answer goes that is not known at once.
     pub ticket: Ticket,
 }
@@ -68,7 +71,10 @@ pub(super) enum Question {
         /// What the client is promised.
         interval: Seconds,
     },
-    Scrape,
+    Scrape {
+        /// Whether what others know is of use.
+        widens: bool,
+    },
     Text(fn(&Report) -> String),
     /// Counts, and what is known besides.
     Told(Telling),
@@ -163,9 +169,13 @@ impl Http {
                     answer.emit_dictionaries(&mut self.body);
                 }
             }
-            (Reply::Scrape(files), _) => {
+            (Reply::Scrape(files), question) => {
+                let widened = match question {
+                    Question::Scrape { widens: true } => desk.widen(files),
+                    _ => None,
+                };
                 Scrape {
-                    files,
+                    files: widened.as_deref().unwrap_or(files),
                     min_request_interval: desk.terms.scrape_interval,
                 }
                 .emit(&mut self.body);
@@ -228,12 +238,51 @@ impl Http {
             },
             keep_secs: promise.keep_secs,
         };
-        let now = desk.now;
-        match office
-            .router
-            .announce(now, &announce, asked.ticket, Home::Here)
-        {
+        let slot = desk.call(&Calling {
+            announce: &announce,
+            ticket: asked.ticket,
+            source: asked.from,
+            opted: asked.opted,
+            url: asked.head.target,
+            agent: asked.head.headers.named("User-Agent").next(),
+            peer_id: said.peer_id,
+            key: said.key,
+            bytes: (said.uploaded, said.downloaded, said.left),
+        });
+        if let Some(slot) = slot {
+            return self.complete(&announce, slot, pending, office, out);
+        }
+        let router = &mut office.router;
+        match router.announce(desk.now, &announce, asked.ticket, Home::Here) {
             Some(reply) => Outcome::Answered(self.finish(&pending, reply, desk, out)),
+            None => Outcome::Waits(pending),
+        }
+    }
+
+    /// Answers an announce by what others know as well, now or later.
+    fn complete(
+        &mut self,
+        announce: &types::Announce,
+        slot: Slot,
+        pending: Pending,
+        office: &mut Office<'_>,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let Office { router, desk } = office;
+        match router.announce(desk.now, announce, Ticket::Relay(slot), Home::Here) {
+            Some(Reply::Announce(counts, peers)) => {
+                let Some((_, counts, peers)) = desk.settle(slot, counts, peers) else {
+                    return Outcome::Waits(pending);
+                };
+                let reply = Reply::Announce(counts, &peers);
+                let stays = self.finish(&pending, reply, desk, out);
+                desk.give_back(peers);
+                Outcome::Answered(stays)
+            }
+            Some(reply) => {
+                desk.cancel(slot);
+                Outcome::Answered(self.finish(&pending, reply, desk, out))
+            }
             None => Outcome::Waits(pending),
         }
     }
@@ -269,7 +318,8 @@ impl Http {
         if is_full {
             return self.unroll(Format::Scrape, asked, pending, desk, out);
         }
-        pending.question = Question::Scrape;
+        let widens = desk.widens_scrape(asked.from, asked.opted, asked.head.target);
+        pending.question = Question::Scrape { widens };
         let hashes = self.hashes.iter().copied();
         match office.router.scrape(desk.now, hashes, asked.ticket) {
             Some(reply) => Outcome::Answered(self.finish(&pending, reply, desk, out)),

@@ -21,6 +21,7 @@ mod http;
 mod inquiry;
 mod livesync;
 mod memory;
+mod meta;
 mod orders;
 mod rates;
 mod reload;
@@ -81,9 +82,12 @@ pub enum Ticket {
     Survey,
     /// To who asked by the hatch.
     Hatch(u32),
+    /// To an answer that is to be completed by what others know.
+    Relay(meta::Slot),
 }
 
 pub use health::check as health;
+pub use meta::report as meta_report;
 #[cfg(fuzzing)]
 pub use rig::whole_connection;
 pub use system::check as check_system;
@@ -147,13 +151,14 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     let pulses: Vec<_> = workers.iter().map(Worker::pulse).collect();
     watchdog::start(pulses.clone(), Arc::clone(&shared)).map_err(os("threads"))?;
     let threads = start(workers, config.pin_workers).map_err(os("threads"))?;
-    let clerk = Clerk::new(
+    let mut clerk = Clerk::new(
         origin,
         config.clone(),
         grants,
         Arc::clone(&shared),
         wakes.clone(),
     );
+    clerk.begin();
     let clerk = clerk.start(fifos).map_err(os("threads"))?;
     if let Some(door) = door {
         let started = door.start(&shared, &clerk, &wakes);
@@ -164,6 +169,9 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     service::ready(&addresses, pulses).map_err(os("threads"))?;
     control::run(signals, &clerk, &shared, &wakes).map_err(os("signals"))?;
     service::stopping();
+    if let Some(link) = shared.rules().meta.and_then(|policy| policy.link) {
+        link.close();
+    }
     threads.into_iter().try_for_each(join)
 }
 

@@ -17,6 +17,7 @@ use crate::error::{Exit, Fatal};
 use crate::net::control::Shared;
 use crate::net::errands::{Errand, Errands};
 use crate::net::fifo::{Change, Fifo, Note};
+use crate::net::meta::Service;
 use crate::net::orders;
 use crate::net::rules::{Grants, Occasion, Rules};
 use crate::net::service;
@@ -77,6 +78,8 @@ pub struct Clerk {
     /// What makes them read it.
     wakes: Vec<Wake>,
     tempo: Option<Tempo>,
+    /// The meta-tracker.
+    meta: Service,
 }
 
 impl Clerk {
@@ -92,12 +95,22 @@ impl Clerk {
             origin,
             config,
             grants,
+            meta: Service::new(shared.clock, wakes.clone()),
             shared,
             wakes,
             tempo: None,
         };
         clerk.set_tempo();
         clerk
+    }
+
+    /// Begins what is passed on to other trackers, if anything is.
+    pub fn begin(&mut self) {
+        let mut rules = self.shared.rules();
+        if rules.meta.is_some() {
+            self.meta.obey(&self.config, &mut rules);
+            self.shared.replace(rules, &self.wakes);
+        }
     }
 
     /// Sets the clerk to work on a thread of its own, and has the fifos read. What is returned
@@ -195,8 +208,9 @@ impl Clerk {
             Err(fatal) => return log::error!("{fatal}; the configuration in force stays"),
         };
         match Rules::new(&config, self.grants, Occasion::Reload) {
-            Ok(rules) => {
+            Ok(mut rules) => {
                 log::set_max_level(level(&config));
+                self.meta.obey(&config, &mut rules);
                 self.config = config;
                 self.set_tempo();
                 let old = self.shared.replace(rules, &self.wakes);

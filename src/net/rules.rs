@@ -10,6 +10,7 @@ use crate::config::{Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
 use crate::net::memory::{Budget, Means};
+use crate::net::meta::Policy;
 use crate::net::strangers;
 use crate::swarm::Quota;
 use crate::sys::{clock, file};
@@ -41,6 +42,8 @@ pub struct Rules {
     pub nodes: Arc<[Net]>,
     /// What swarms and peers may have.
     pub quota: Quota,
+    /// What is passed on to other trackers, if anything is.
+    pub meta: Option<Policy>,
     /// What has to be shown to manage the tracker.
     pub api_token: Option<Arc<Token>>,
 }
@@ -88,6 +91,7 @@ impl Rules {
             paces: strangers::paces(config),
             nodes: config.nodes.clone().into(),
             quota: strangers::quota(config),
+            meta: Policy::new(config, occasion)?,
             api_token: api_token(config)?,
         })
     }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, PoisonError};
 
 use crate::access::Verdict;
+use crate::net::Ticket;
 use crate::net::desk::Desk;
 use crate::net::http::{Asked, Http, Outcome, Pending, Question, TEXT};
 use crate::net::rounds::{self, Quest, Round};
@@ -57,6 +58,16 @@ impl Http {
                 return pending.page(Status::INTERNAL_ERROR, desk, out);
             }
             Ok(Mode::Requests) => (Question::Requests, Quest::Requests),
+            Ok(Mode::Meta) => {
+                let asked = match asked.ticket {
+                    Ticket::Http(at) => desk.ask_report(at),
+                    _ => false,
+                };
+                return match asked {
+                    true => Outcome::Waits(pending),
+                    false => pending.page(Status::INTERNAL_ERROR, desk, out),
+                };
+            }
             Ok(Mode::State) => return self.unroll(Format::State, asked, pending, desk, out),
             Ok(Mode::Torrents) => {
                 return match value(query, b"format=").and_then(Format::named) {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
+use std::net::SocketAddr;
 
 use mio::event::Event;
 use mio::net::TcpListener;
@@ -58,6 +59,8 @@ struct Listener {
     /// None once nothing more shall be accepted.
     listener: Option<TcpListener>,
     family: Family,
+    /// Where it listens.
+    addr: SocketAddr,
     /// Out of descriptors: nothing is accepted until some may be free again.
     paused: bool,
     /// Whether it is among the unfinished.
@@ -92,12 +95,14 @@ impl Tcp {
             .into_iter()
             .zip(first_token..)
             .map(|(listener, token)| {
-                let family = Family::of(listener.local_addr()?.ip());
+                let addr = listener.local_addr()?;
+                let family = Family::of(addr.ip());
                 let mut listener = TcpListener::from_std(listener);
                 registry.register(&mut listener, Token(token), Interest::READABLE)?;
                 Ok(Listener {
                     listener: Some(listener),
                     family,
+                    addr,
                     paused: false,
                     unfinished: false,
                 })
@@ -190,6 +195,15 @@ impl Tcp {
         });
     }
 
+    /// Takes a text.
+    pub fn deliver_text(&mut self, at: Return, text: &str, desk: &mut Desk) {
+        self.work(at, |conn, _, with| {
+            conn.answer(desk.now, with, |pending, _, out| {
+                pending.text(text.as_bytes(), out)
+            })
+        });
+    }
+
     /// Takes what a round brought home.
     pub fn deliver_round(&mut self, at: Return, parts: Vec<Round>, desk: &mut Desk) {
         self.work(at, |conn, _, with| conn.take_round(parts, desk, with));
@@ -270,6 +284,7 @@ impl Tcp {
             let Listener {
                 listener,
                 family,
+                addr,
                 paused,
                 ..
             } = &mut self.listeners[index];
@@ -284,7 +299,8 @@ impl Tcp {
                         continue;
                     }
                     let prefaced = office.desk.gate.proxies.expect_preface(from.ip());
-                    let conn = Conn::new(stream, from, prefaced, office.desk.now);
+                    let mut conn = Conn::new(stream, from, prefaced, office.desk.now);
+                    conn.opted = office.desk.opts_in(*addr);
                     self.welcome(conn, office);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem;
+use std::net::SocketAddr;
 
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
@@ -10,6 +11,7 @@ use crate::access::{Reason, Verdict};
 use crate::net::conn::errno;
 use crate::net::desk::Desk;
 use crate::net::door::Visit;
+use crate::net::meta::{Calling, Slot};
 use crate::net::{Office, Router, Ticket};
 use crate::router::Home;
 use crate::stats::Count;
@@ -33,6 +35,8 @@ pub struct Return {
     transaction: u32,
     /// What the answer to an announce promises.
     interval: Seconds,
+    /// Whether what others know goes into it, whatever it asks for.
+    opted: bool,
 }
 
 /// The UDP sockets of one worker.
@@ -49,6 +53,7 @@ pub struct Udp {
 struct Listener {
     socket: UdpSocket,
     family: Family,
+    addr: SocketAddr,
 }
 
 impl Udp {
@@ -56,10 +61,11 @@ impl Udp {
     /// addresses in the same order.
     pub fn new(sockets: Vec<std::net::UdpSocket>) -> io::Result<Udp> {
         let sockets = sockets.into_iter().map(|socket| {
-            let family = Family::of(socket.local_addr()?.ip());
+            let addr = socket.local_addr()?;
             Ok(Listener {
                 socket: UdpSocket::from_std(socket),
-                family,
+                family: Family::of(addr.ip()),
+                addr,
             })
         });
         let sockets: Vec<_> = sockets.collect::<io::Result<_>>()?;
@@ -136,7 +142,12 @@ impl Udp {
             outbox,
             ..
         } = self;
-        let Listener { socket, family } = &sockets[listener];
+        let Listener {
+            socket,
+            family,
+            addr,
+        } = &sockets[listener];
+        let opted = desk.opts_in(*addr);
         for _ in 0..BATCHES_A_TURN {
             let received = inbox.receive(socket, |error| {
                 desk.traffic.fail(Call::ReceiveUdp, errno(error), 1);
@@ -152,7 +163,7 @@ impl Udp {
                 if outbox.is_full() {
                     flush(outbox, &sockets[listener], office.desk);
                 }
-                answer(bytes, listener, source, outbox, &mut office);
+                answer(bytes, (listener, opted), source, outbox, &mut office);
             }
             // Whose sender makes no sense.
             desk.counters.add(*family, Count::UdpMalformed, nameless);
@@ -191,7 +202,7 @@ fn flush(outbox: &mut Outbox, listener: &Listener, desk: &mut Desk) {
 
 fn answer(
     bytes: &[u8],
-    listener: usize,
+    (listener, opted): (usize, bool),
     source: Source,
     outbox: &mut Outbox,
     office: &mut Office<'_>,
@@ -204,6 +215,7 @@ fn answer(
         source,
         transaction,
         interval: 0,
+        opted,
     };
     match Request::parse(bytes) {
         None => desk.counters.count(family, Count::UdpMalformed),
@@ -292,6 +304,7 @@ fn announce_at(
     let numwant = desk.numwant(announce.numwant, fit).min(fit);
     let promise = desk.promise();
     to.interval = promise.interval;
+    let said = announce;
     let announce = types::Announce {
         info_hash: announce.info_hash,
         peer,
@@ -305,10 +318,61 @@ fn announce_at(
         },
         keep_secs: promise.keep_secs,
     };
+    if let Some(slot) = call(&to, said, &announce, desk) {
+        return complete(&to, &announce, slot, outbox, office);
+    }
     let ticket = Ticket::Udp(to);
     match router.announce(desk.now, &announce, ticket, Home::Anywhere) {
         Some(reply) => emit(&to, reply, outbox, desk),
         None => desk.counters.count(family, Count::UdpLetter),
+    }
+}
+
+/// Passes an announce on to other trackers, if that is wanted.
+fn call(
+    to: &Return,
+    said: &wire::Announce<'_>,
+    announce: &types::Announce,
+    desk: &mut Desk,
+) -> Option<Slot> {
+    desk.relay.as_ref()?;
+    desk.call(&Calling {
+        announce,
+        ticket: Ticket::Udp(*to),
+        source: to.source.addr.ip(),
+        opted: to.opted,
+        url: &said.url_data(),
+        agent: None,
+        peer_id: Some(said.peer_id),
+        key: Some(said.key),
+        bytes: (said.uploaded, said.downloaded, Some(said.left)),
+    })
+}
+
+/// Answers an announce by what others know as well, now or later.
+fn complete(
+    to: &Return,
+    announce: &types::Announce,
+    slot: Slot,
+    outbox: &mut Outbox,
+    office: &mut Office<'_>,
+) {
+    let Office { router, desk } = office;
+    // Only here it is known what the answer waits for.
+    match router.announce(desk.now, announce, Ticket::Relay(slot), Home::Here) {
+        Some(Reply::Announce(counts, peers)) => {
+            if let Some((_, counts, peers)) = desk.settle(slot, counts, peers) {
+                emit(to, Reply::Announce(counts, &peers), outbox, desk);
+                desk.give_back(peers);
+            }
+        }
+        Some(reply) => {
+            desk.cancel(slot);
+            emit(to, reply, outbox, desk);
+        }
+        None => desk
+            .counters
+            .count(announce.peer.family(), Count::UdpLetter),
     }
 }
 
@@ -358,6 +422,10 @@ fn emit(to: &Return, reply: Reply<'_>, outbox: &mut Outbox, desk: &mut Desk) {
         }
         .emit(outbox.reply(&to.source)),
         Reply::Scrape(scraped) => {
+            let ip = to.source.addr.ip();
+            let widens = to.opted && desk.widens_scrape(ip, true, &[]);
+            let widened = if widens { desk.widen(scraped) } else { None };
+            let scraped = widened.as_deref().unwrap_or(scraped);
             let counts = scraped.iter().map(|(_, counts)| counts.unwrap_or_default());
             wire::emit_scrape(transaction, counts, outbox.reply(&to.source));
         }

@@ -16,6 +16,7 @@ use crate::net::herald::Herald;
 use crate::net::inquiry::Teller;
 use crate::net::livesync::Livesync;
 use crate::net::memory::Budget;
+use crate::net::meta::Slot;
 use crate::net::rates::Meter;
 use crate::net::rounds::{self, Quest, Round};
 use crate::net::seats::Usher;
@@ -210,6 +211,9 @@ impl Worker {
             livesync.rebuild();
         }
         self.lanes.readers.clear();
+        if let Some(relay) = &mut self.lanes.desk.relay {
+            relay.rebuild();
+        }
         self.router.rebuild(random_seed()?, self.clock.read());
         self.lanes
             .desk
@@ -266,6 +270,9 @@ impl Worker {
         let Worker { router, lanes, .. } = self;
         let now = self.clock.read();
         lanes.desk.now = now;
+        if lanes.desk.relay.is_some() {
+            lanes.desk.millis = self.clock.millis();
+        }
         if let Some(rules) = self.shared.refresh(&mut self.rules) {
             if let Some(livesync) = &mut lanes.livesync {
                 livesync.engine().set_nodes(Arc::clone(&rules.nodes));
@@ -319,12 +326,13 @@ impl Worker {
             waiting |= lanes.teller.serve(&self.shared.hatch, router);
         }
         hurry |= router.attend(lanes);
+        let due = lanes.hear_meta();
         lanes.udp.flush(&mut lanes.desk);
         waiting |= router.flush();
         match (hurry || lanes.is_unfinished(), waiting) {
             (true, _) => Duration::ZERO,
             (false, true) => RETRY,
-            (false, false) => TICK,
+            (false, false) => due.map_or(TICK, |due| due.min(TICK)),
         }
     }
 }
@@ -437,7 +445,37 @@ impl Desks {
             // Its readers wait for another.
             Ticket::Survey => self.surveying = false,
             Ticket::Hatch(number) => self.teller.deliver(number, None),
-            Ticket::Udp(_) => {}
+            Ticket::Udp(_) | Ticket::Relay(_) => {}
+        }
+    }
+
+    /// Hears what others know, and lets go what has waited for that; how long until more has to go.
+    fn hear_meta(&mut self) -> Option<Duration> {
+        let (now, millis) = (self.desk.now, self.desk.millis);
+        let (mut settled, mut reports) = (Vec::new(), Vec::new());
+        let relay = self.desk.relay.as_mut()?;
+        relay.hear(now, millis, &mut settled, &mut reports);
+        for (to, counts, peers) in settled {
+            self.deliver(to, Reply::Announce(counts, &peers));
+            self.desk.give_back(peers);
+        }
+        for (at, text) in reports {
+            self.tcp.deliver_text(at, &text, &mut self.desk);
+        }
+        self.desk.relay.as_mut()?.flush(millis)
+    }
+
+    /// Completes an answer by what others know, or has it wait.
+    fn complete(&mut self, slot: Slot, reply: Reply<'_>) {
+        let Reply::Announce(counts, peers) = reply else {
+            if let Some(to) = self.desk.cancel(slot) {
+                self.deliver(to, reply);
+            }
+            return;
+        };
+        if let Some((to, counts, peers)) = self.desk.settle(slot, counts, peers) {
+            self.deliver(to, Reply::Announce(counts, &peers));
+            self.desk.give_back(peers);
         }
     }
 
@@ -468,6 +506,7 @@ impl Lanes<Ticket, Round> for Desks {
         match ticket {
             Ticket::Udp(to) => self.udp.deliver(to, reply, &mut self.desk),
             Ticket::Http(at) => self.tcp.deliver(at, reply, &mut self.desk),
+            Ticket::Relay(slot) => self.complete(slot, reply),
             Ticket::Survey | Ticket::Hatch(_) => {}
         }
     }
@@ -496,7 +535,7 @@ impl Lanes<Ticket, Round> for Desks {
                     self.tcp.deliver_sheet(at, &sum, &mut self.desk);
                 }
             }
-            Ticket::Udp(_) => {}
+            Ticket::Udp(_) | Ticket::Relay(_) => {}
         }
     }
 }

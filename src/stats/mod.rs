@@ -118,10 +118,26 @@ pub enum Count {
     SwarmFull,
     /// Peers that were not taken in because their address had enough of them in the swarm.
     AddressFull,
+    /// Announces that were handed to the meta-tracker.
+    MetaWish,
+    /// Announces that were not, since it had too many waiting.
+    MetaDropped,
+    /// Announces that asked for it from addresses that may not.
+    MetaStranger,
+    /// The same of torrents that are never passed on.
+    MetaDenied,
+    /// The same by URLs with a key in them.
+    MetaPrivate,
+    /// The same of other meta-trackers.
+    MetaLoop,
+    /// Answers that waited for what others know.
+    MetaHeld,
+    /// Answers that could not, since too many did.
+    MetaUnheld,
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 46] = [
+pub const COUNTS: [(Count, &str); 54] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -168,6 +184,14 @@ pub const COUNTS: [(Count, &str); 46] = [
     (Count::Early, "too early"),
     (Count::SwarmFull, "swarm full"),
     (Count::AddressFull, "address full"),
+    (Count::MetaWish, "meta wishes"),
+    (Count::MetaDropped, "meta dropped"),
+    (Count::MetaStranger, "meta strangers"),
+    (Count::MetaDenied, "meta denied"),
+    (Count::MetaPrivate, "meta private urls"),
+    (Count::MetaLoop, "meta loops"),
+    (Count::MetaHeld, "meta held"),
+    (Count::MetaUnheld, "meta unheld"),
 ];
 
 /// The counters of one worker, or the sum of several.

@@ -36,6 +36,8 @@ pub enum Mode {
     Woodpeckers,
     /// The requests that were kept, which are then forgotten.
     Requests,
+    /// What is known of other trackers.
+    Meta,
     /// All torrents, in a format that is named beside the mode.
     Torrents,
     /// All torrents, to be remembered at the next start.
@@ -43,7 +45,7 @@ pub enum Mode {
 }
 
 /// Every mode there is.
-const MODES: [(&str, Mode); 23] = [
+const MODES: [(&str, Mode); 24] = [
     ("peer", Mode::Text(peer)),
     ("torr", Mode::Text(torr)),
     ("conn", Mode::Text(conn)),
@@ -63,6 +65,7 @@ const MODES: [(&str, Mode); 23] = [
     ("top100", Mode::Top(PLACES_MAX)),
     ("woodpeckers", Mode::Woodpeckers),
     ("fulllog", Mode::Requests),
+    ("meta", Mode::Meta),
     ("tpbs", Mode::Torrents),
     ("statedump", Mode::State),
     // Our own.

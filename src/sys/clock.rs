@@ -24,6 +24,11 @@ impl Clock {
         self.start.elapsed().as_micros() as u32
     }
 
+    /// Milliseconds since the start.
+    pub fn millis(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Whole seconds since the start; the wall clock's jumps do not touch it.
     pub fn read(&self) -> Seconds {
         // 136 years of uptime fit; past them the clock stands still rather than panics.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -25,6 +25,22 @@ pub fn read_regular(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
         return Err(io::Error::other(format!("larger than {bytes_max} bytes")));
     }
     Ok(text)
+}
+
+/// Puts a file in the place of what is there, whole or not at all: even a system that fails leaves
+/// one or the other.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let new = Path::new(&name);
+    let mut file = File::create(new)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let replaced = written.and_then(|()| fs::rename(new, path));
+    if replaced.is_err() {
+        // Half a file is of no use to anybody.
+        let _ = fs::remove_file(new);
+    }
+    replaced
 }
 
 /// Opens a fifo, made if there is nothing of that name (mode 0644, less the umask). Reading from

@@ -66,6 +66,8 @@ pub(super) enum Purpose {
     Health,
     /// To look at the system.
     CheckSystem,
+    /// To ask a tracker with these settings what it knows of others.
+    Stats,
 }
 
 /// What an option does that is no setting.
@@ -347,6 +349,13 @@ pub static FLAGS: &[Flag] = &[
         value: "",
         help: "Say what to change on this system, and end",
         action: Action::Instead(Purpose::CheckSystem),
+    },
+    Flag {
+        short: &[],
+        long: Some("stats"),
+        value: "",
+        help: "Ask the tracker that runs so what it knows of other trackers, and end",
+        action: Action::Instead(Purpose::Stats),
     },
     Flag {
         short: &['V', 'v'],

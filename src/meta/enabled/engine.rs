@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::budget::Bucket;
 use super::courier::Courier;
 use super::directory::{Directory, Id};
 use super::job::{Failure, Found, Job};
 use super::lists;
+use super::sources::Sources;
 use super::swarm::{Stand, Swarm};
 use crate::meta::{Extra, Millis, Publish, Settings, Wish};
 use crate::types::{Event, Family, InfoHash, PeerAddr, Peers, Seconds, is_global};
@@ -252,6 +254,17 @@ impl Engine {
         if let Some(errand) = self.running.remove(&ticket) {
             self.heed(now, errand, result, millis);
         }
+    }
+
+    /// Takes note that a job went to pieces.
+    pub fn lose(&mut self, now: Millis, ticket: u32) {
+        self.done(now, ticket, Err(Failure::Malformed), 0);
+    }
+
+    /// Those who do the jobs, under these settings; `nodes` are those of the distributed hash table
+    /// that were good lately.
+    pub fn sources(&self, settings: Settings, nodes: &[SocketAddr]) -> Arc<Sources> {
+        Arc::new(Sources::new(settings, nodes))
     }
 
     /// Does what is due.

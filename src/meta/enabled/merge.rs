@@ -1,8 +1,8 @@
 //! What several sources tell of one torrent, made one: every peer once, those confirmed last in
-//! front; the largest counts.
+//! front.
 
 use crate::meta::Millis;
-use crate::types::{Counts, PeerAddr, Peers, is_global};
+use crate::types::{PeerAddr, Peers, is_global};
 
 /// The most peers of each family that are kept.
 pub const V4_MAX: usize = 200;
@@ -92,16 +92,6 @@ fn freshest<const N: usize>(pool: &[([u8; N], Stamp)]) -> impl Iterator<Item = [
     let mut sorted = pool.to_vec();
     sorted.sort_by_key(|(_, stamp)| std::cmp::Reverse(*stamp));
     sorted.into_iter().map(|(bytes, _)| bytes)
-}
-
-/// The larger of each.
-pub fn larger(a: Counts, b: Counts) -> Counts {
-    Counts {
-        seeders: a.seeders.max(b.seeders),
-        leechers: a.leechers.max(b.leechers),
-        paused: a.paused.max(b.paused),
-        completed: a.completed.max(b.completed),
-    }
 }
 
 #[cfg(test)]

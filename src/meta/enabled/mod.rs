@@ -10,6 +10,7 @@ mod heed;
 pub mod job;
 pub mod lists;
 mod merge;
+mod report;
 mod sources;
 mod swarm;
 mod tend;

@@ -6,7 +6,6 @@ use super::directory::Id;
 use super::engine::{Engine, Errand};
 use super::health::choose;
 use super::job::{Ask, Job};
-use super::merge::larger;
 use super::swarm::{Client, Link, Stand, Swarm};
 use crate::meta::{Dht, Extra, Millis};
 use crate::types::{Counts, Event, Family, InfoHash, PeerAddr, Seconds};
@@ -340,7 +339,7 @@ impl Engine {
         self.push_extra(Extra {
             info_hash: *hash,
             peers: swarm.pool.peers(|peer| !is_ours(peer)),
-            counts: told.fold(Counts::default(), larger),
+            counts: told.fold(Counts::default(), Counts::larger),
             settled: swarm.settled,
             expires: Seconds::try_from(expires).unwrap_or(Seconds::MAX),
         });
