@@ -46,18 +46,22 @@ const IMPORTS: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates each room may use.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 15] = [
     ("ahash", &["swarm", "access", "stats"]),
     ("crossbeam_channel", &["router", "net"]),
     ("env_logger", &["main"]),
     ("flate2", &["wire"]),
+    ("futures_lite", &["meta"]),
     ("lexopt", &["config"]),
     ("libc", &["sys"]),
     ("log", &["net"]),
+    ("mainline", &["meta"]),
     ("mio", &["net"]),
+    ("rustls_native_certs", &["meta"]),
     ("sd_notify", &["supervisor"]),
     ("smallvec", &["swarm", "access", "stats", "router"]),
     ("socket2", &["sys"]),
+    ("ureq", &["meta"]),
 ];
 
 /// Words that are at home in some rooms only.

@@ -36,6 +36,7 @@ targets! {
     key_list,
     livesync_packet,
     net_list,
+    peer_talk,
     proxy_preface,
     request_head,
     response_head,
@@ -146,6 +147,12 @@ pub fn request_head(bytes: &[u8]) {
         announce_query(query);
         scrape_query(query);
     }
+}
+
+/// What a peer says, in pieces, does no harm.
+pub fn peer_talk(bytes: &[u8]) {
+    let (piece, said) = bytes.split_first().unwrap_or((&1, b""));
+    trackerd::meta::overhear(said, (*piece).into());
 }
 
 /// Who manages is heard only as the guard has it, and every answer is a response with its length.

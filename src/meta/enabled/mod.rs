@@ -3,13 +3,18 @@
 pub mod address;
 mod budget;
 mod courier;
+mod dht;
 mod directory;
 mod engine;
+mod fetch;
+mod guard;
 mod health;
 mod heed;
 pub mod job;
 pub mod lists;
 mod merge;
+mod pex;
+mod probe;
 mod report;
 mod sources;
 mod swarm;
@@ -19,6 +24,7 @@ mod tests;
 
 pub use engine::Engine;
 pub use job::{Failure, Found, Job};
+pub use probe::overhear;
 pub use sources::Sources;
 
 /// Proof that the room is in this build.

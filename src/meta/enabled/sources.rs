@@ -2,32 +2,69 @@
 
 use std::net::SocketAddr;
 
+use super::dht::Table;
+use super::fetch::Fetch;
+use super::guard::Guard;
 use super::job::{Failure, Found, Job};
+use super::probe;
 use crate::meta::Settings;
+use crate::types::Seconds;
+
+/// How long addresses are good for: the system doesn't say.
+const ADDRESSES_SECS: Seconds = 1800;
 
 /// What all threads that do jobs share.
 pub struct Sources {
     settings: Settings,
+    guard: Guard,
+    fetch: Fetch,
+    table: Table,
 }
 
 impl Sources {
     /// Sources as configured; `nodes` are those of the distributed hash table that were good
     /// lately.
-    pub fn new(settings: Settings, _nodes: &[SocketAddr]) -> Sources {
-        Sources { settings }
+    pub fn new(settings: Settings, nodes: &[SocketAddr]) -> Sources {
+        let guard = Guard::new(settings.own.clone(), settings.allow_private);
+        Sources {
+            fetch: Fetch::new(&guard),
+            table: Table::new(&settings, nodes),
+            guard,
+            settings,
+        }
     }
 
-    /// Does a job, in [`JOB_SECS_MAX`] at most.
+    /// Does a job, in a quarter of a minute at most.
     ///
     /// # Errors
     /// When it came to nothing.
-    pub fn run(&self, _job: &Job) -> Result<Found, Failure> {
-        Err(Failure::Unable)
+    pub fn run(&self, job: &Job) -> Result<Found, Failure> {
+        match job {
+            Job::Resolve(url) => Ok(Found::Addresses {
+                addrs: self.guard.addresses(&url.host, url.port)?,
+                ttl: ADDRESSES_SECS,
+                // No resolver of the system tells of such records (BEP 34).
+                preferred: Vec::new(),
+            }),
+            Job::Announce(url, ask) => self.fetch.announce(url, ask).map(Found::Answer),
+            Job::Scrape(url, hashes) => self.fetch.scrape(url, hashes).map(Found::Counts),
+            Job::List(url) => self.fetch.list(url).map(Found::Urls),
+            Job::Lookup(info_hash) => self.table.lookup(info_hash).map(Found::Peers),
+            Job::Publish(info_hash, port) => {
+                self.table.publish(info_hash, *port)?;
+                Ok(Found::Published)
+            }
+            Job::Probe {
+                info_hash,
+                peer,
+                pex,
+            } => probe::probe(info_hash, *peer, *pex && self.settings.pex),
+        }
     }
 
     /// Good nodes of the distributed hash table, for the next start.
     pub fn nodes(&self) -> Vec<SocketAddr> {
-        Vec::new()
+        self.table.nodes()
     }
 
     /// The settings.
