@@ -1,10 +1,10 @@
 //! The herald: writes lines of status and of completed downloads to the standard output, on a
 //! thread of its own, since whoever reads them may be slow.
 
+use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-
-use crossbeam_channel::Sender;
 
 use crate::config::Ceiling;
 use crate::net::desk::Desk;
@@ -19,7 +19,7 @@ const LINES_MAX: usize = 256;
 
 /// The way to the herald, who comes when first called for.
 #[derive(Default)]
-pub struct Herald(Option<Sender<String>>);
+pub struct Herald(Option<Arc<Tray>>);
 
 impl Herald {
     /// Has the line written that these sheets come to.
@@ -52,21 +52,100 @@ impl Herald {
         if self.0.is_none() {
             self.0 = start().ok();
         }
-        if let Some(herald) = &self.0 {
-            let _ = herald.try_send(text);
+        if let Some(tray) = &self.0 {
+            tray.put(text);
         }
     }
 }
 
-fn start() -> io::Result<Sender<String>> {
-    let (sender, lines) = crossbeam_channel::bounded::<String>(LINES_MAX);
+impl Drop for Herald {
+    fn drop(&mut self) {
+        if let Some(tray) = &self.0 {
+            tray.close();
+        }
+    }
+}
+
+fn start() -> io::Result<Arc<Tray>> {
+    let tray = Arc::<Tray>::default();
+    let lines = Arc::clone(&tray);
     let thread = thread::Builder::new().name("herald".into());
     thread.spawn(move || {
-        for line in lines {
+        while let Some(line) = lines.take() {
             // Who doesn't listen any more is no reason not to serve.
             let _ = io::stdout().lock().write_all(line.as_bytes());
             let _ = io::stdout().lock().flush();
         }
     })?;
-    Ok(sender)
+    Ok(tray)
+}
+
+/// What lies before the herald. A channel would be three times the code.
+#[derive(Default)]
+struct Tray {
+    /// Lines, and `None` once there are no more.
+    lines: Mutex<VecDeque<Option<String>>>,
+    filled: Condvar,
+}
+
+impl Tray {
+    /// Puts a line there, if there is room.
+    fn put(&self, line: String) {
+        let mut lines = self.lock();
+        if lines.len() < LINES_MAX {
+            lines.push_back(Some(line));
+            self.filled.notify_one();
+        }
+    }
+
+    /// Sends the herald home once everything is said.
+    fn close(&self) {
+        self.lock().push_back(None);
+        self.filled.notify_one();
+    }
+
+    /// Waits for a line; `None` if there will be no more.
+    fn take(&self) -> Option<String> {
+        let mut lines = self.lock();
+        loop {
+            if let Some(line) = lines.pop_front() {
+                return line;
+            }
+            lines = self
+                .filled
+                .wait(lines)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Option<String>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_keep_their_order_and_too_many_are_dropped() {
+        let tray = Tray::default();
+        let lines = || (0..LINES_MAX).map(|n| n.to_string());
+        lines().for_each(|line| tray.put(line));
+        tray.put("too many".into());
+        tray.close();
+        assert!(lines().map(Some).eq((0..LINES_MAX).map(|_| tray.take())));
+        assert_eq!(tray.take(), None);
+    }
+
+    #[test]
+    fn somebody_who_waits_is_told() {
+        let tray = Tray::default();
+        thread::scope(|scope| {
+            let herald = scope.spawn(|| [tray.take(), tray.take()]);
+            tray.put("a line".into());
+            tray.close();
+            assert_eq!(herald.join().ok(), Some([Some("a line".into()), None]));
+        });
+    }
 }
