@@ -5,12 +5,14 @@
 //! half of the counts exceed is taken from all, and is the most by which any count is too low.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 
-/// Networks that are told apart: some 200 KB at most.
+/// Networks that are told apart.
 const NETWORKS_MAX: usize = 8192;
+
+/// Addresses that are counted before they are sorted; with the networks 96 KB at most.
+const FRESH_MAX: usize = 4096;
 
 /// Networks of a list.
 const PLACES: usize = 128;
@@ -21,7 +23,8 @@ const HOST_BITS: u32 = 4;
 /// How often each /28 was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks {
-    counts: BTreeMap<u32, u32>,
+    /// Network and count: each network once and in order, and after these what was not sorted yet.
+    counts: Vec<(u32, u32)>,
     /// By how much counts may be too low.
     missing: u32,
 }
@@ -30,20 +33,25 @@ impl Networks {
     /// Counts an address, if it is of IPv4.
     pub fn count(&mut self, ip: IpAddr) {
         if let IpAddr::V4(ip) = ip {
-            self.add(ip.to_bits() >> HOST_BITS, 1);
+            self.counts.push((ip.to_bits() >> HOST_BITS, 1));
+            if self.counts.len() >= NETWORKS_MAX + FRESH_MAX {
+                self.settle();
+            }
         }
     }
 
     /// Adds what somebody else has counted.
     pub fn merge(&mut self, other: &Networks) {
-        other.counts.iter().for_each(|(net, n)| self.add(*net, *n));
+        self.counts.extend(&other.counts);
         self.missing = self.missing.saturating_add(other.missing);
+        self.settle();
     }
 
     /// Halves all counts, so that what is long ago weighs less.
     pub fn fade(&mut self) {
+        self.settle();
         self.missing /= 2;
-        self.counts.retain(|_, n| {
+        self.counts.retain_mut(|(_, n)| {
             *n /= 2;
             *n > 0
         });
@@ -51,17 +59,22 @@ impl Networks {
 
     /// The busiest networks of 28 bits and of 24, as opentracker lists them.
     pub fn text(&self) -> String {
-        [28, 24].into_iter().map(|bits| self.list(bits)).collect()
+        [28, 24].map(|bits| self.list(bits)).concat()
     }
 
     /// The busiest networks of so many bits.
     pub fn list(&self, bits: u32) -> String {
-        let mut nets: BTreeMap<u32, u32> = BTreeMap::new();
-        for (net, n) in &self.counts {
-            let sum = nets.entry(net >> (32 - HOST_BITS - bits)).or_default();
-            *sum = sum.saturating_add(*n);
-        }
-        let mut places: Vec<_> = nets.into_iter().map(|(net, n)| (Reverse(n), net)).collect();
+        let wider = |net| net >> (32 - HOST_BITS - bits);
+        let mut settled = self.clone();
+        settled.settle();
+        let groups = settled.counts.chunk_by(|a, b| wider(a.0) == wider(b.0));
+        let sum = |group: &[(u32, u32)]| {
+            let n = group
+                .iter()
+                .fold(0_u32, |sum, &(_, n)| sum.saturating_add(n));
+            (Reverse(n), wider(group[0].0))
+        };
+        let mut places: Vec<_> = groups.map(sum).collect();
         places.sort_unstable();
         let mut text = format!("Networks, limit /{bits}:\n");
         for (Reverse(n), net) in places.into_iter().take(PLACES) {
@@ -72,24 +85,32 @@ impl Networks {
         text
     }
 
-    fn add(&mut self, net: u32, n: u32) {
-        let count = self.counts.entry(net).or_default();
-        *count = count.saturating_add(n);
-        if self.counts.len() > NETWORKS_MAX {
-            self.drop_some();
-        }
+    /// Sorts what is fresh, and joins what is counted of one network.
+    fn settle(&mut self) {
+        self.counts.sort_unstable();
+        self.counts.dedup_by(|again, first| {
+            let is_same = again.0 == first.0;
+            if is_same {
+                first.1 = first.1.saturating_add(again.1);
+            }
+            is_same
+        });
+        self.drop_some();
     }
 
+    /// Makes room where there are too many.
     fn drop_some(&mut self) {
-        let mut counts: Vec<_> = self.counts.values().copied().collect();
-        let half = counts.len() / 2;
-        let (_, median, _) = counts.select_nth_unstable(half);
-        let median = *median;
-        self.counts.retain(|_, n| {
-            *n = n.saturating_sub(median);
-            *n > 0
-        });
-        self.missing = self.missing.saturating_add(median);
+        while self.counts.len() > NETWORKS_MAX {
+            let mut counts: Vec<_> = self.counts.iter().map(|count| count.1).collect();
+            let half = counts.len() / 2;
+            let (_, median, _) = counts.select_nth_unstable(half);
+            let median = *median;
+            self.counts.retain_mut(|(_, n)| {
+                *n = n.saturating_sub(median);
+                *n > 0
+            });
+            self.missing = self.missing.saturating_add(median);
+        }
     }
 }
 
@@ -133,6 +154,8 @@ mod tests {
                 count(&mut networks, [10, 0, 0, 1], 1);
             }
         }
+        assert!(networks.counts.len() < NETWORKS_MAX + FRESH_MAX);
+        networks.settle();
         assert!(networks.counts.len() <= NETWORKS_MAX);
         assert!(networks.missing < 100, "{}", networks.missing);
         let text = networks.list(28);
