@@ -12,6 +12,8 @@ pub mod process;
 pub mod signal;
 pub mod socket;
 pub mod steer;
+#[cfg(target_env = "musl")]
+mod thread;
 pub mod udp;
 
 use std::io;
