@@ -18,7 +18,7 @@ use crate::types::{Peers, Want};
 use super::clock::Moment;
 use super::dice::Dice;
 use super::peer::Peer;
-use super::table::{Place, Table};
+use super::table::{Place, Slot, Table};
 
 /// Places, some of which hold a peer, in a ring.
 pub trait Ring {
@@ -92,18 +92,27 @@ pub fn draw<P, R, O>(
     let far_len = if want.both { far[0] + far[1] } else { 0 };
     let reserved = far_len.min((numwant + dice.below(4) as usize) / 4);
     let near_len = (near[0] + near[1]).min(numwant - reserved);
-    let is_fit = |peer: &P| !moment.is_stale(peer.state()) && !peer.is_same(asker);
-    let drawn = draw_groups(own, near, near_len, is_fit, dice, found);
+    let fit = Fit { moment, asker };
+    let drawn = draw_groups(own, near, near_len, fit, dice, found);
     if far_len > 0 {
-        let is_fit = |peer: &P::Other| !moment.is_stale(peer.state());
-        draw_groups(
-            other,
-            far,
-            far_len.min(numwant - drawn),
-            is_fit,
-            dice,
-            found,
-        );
+        let asker = &P::Other::EMPTY;
+        let fit = Fit { moment, asker };
+        draw_groups(other, far, far_len.min(numwant - drawn), fit, dice, found);
+    }
+}
+
+/// Who may be drawn: a type rather than a closure for each family, of which each would be a copy
+/// of all that follows.
+#[derive(Clone, Copy)]
+struct Fit<'a, P> {
+    moment: Moment,
+    /// Nobody, where that is the other family.
+    asker: &'a P,
+}
+
+impl<P: Peer> Fit<'_, P> {
+    fn admits(&self, peer: &P) -> bool {
+        !self.moment.is_stale(peer.state()) && !peer.is_same(self.asker)
     }
 }
 
@@ -114,7 +123,7 @@ fn draw_groups<R: Ring + ?Sized>(
     groups: Groups<'_, R>,
     [seeders, leechers]: [usize; 2],
     want: usize,
-    is_fit: impl Fn(&R::Peer) -> bool,
+    fit: Fit<'_, R::Peer>,
     dice: &mut Dice,
     found: &mut Peers,
 ) -> usize {
@@ -128,15 +137,15 @@ fn draw_groups<R: Ring + ?Sized>(
         .max(seeders.min(want / 4))
         .min(want - leechers.min(want / 4));
     let share = share.min(seeders).max(want - leechers.min(want));
-    let drawn = draw_ring(groups.seeders, share, &is_fit, dice, found);
-    drawn + draw_ring(groups.leechers, want - drawn, &is_fit, dice, found)
+    let drawn = draw_ring(groups.seeders, share, fit, dice, found);
+    drawn + draw_ring(groups.leechers, want - drawn, fit, dice, found)
 }
 
 /// Draws `want` peers of a ring, or as many as are fit.
 fn draw_ring<R: Ring + ?Sized>(
     ring: &R,
     want: usize,
-    is_fit: impl Fn(&R::Peer) -> bool,
+    fit: Fit<'_, R::Peer>,
     dice: &mut Dice,
     found: &mut Peers,
 ) -> usize {
@@ -145,14 +154,14 @@ fn draw_ring<R: Ring + ?Sized>(
     }
     let lens = (found.v4.len(), found.v6.len());
     let arcs = want.div_ceil(R::SHARE).min(ring.len() / R::ARC).max(1);
-    let drawn = draw_arcs(ring, arcs, want, &is_fit, dice, found);
+    let drawn = draw_arcs(ring, arcs, want, fit, dice, found);
     if drawn == want || arcs == 1 {
         return drawn;
     }
     // Some arcs had too few: take a single one, the whole ring, where nothing is out of reach.
     found.v4.truncate(lens.0);
     found.v6.truncate(lens.1);
-    draw_arcs(ring, 1, want, &is_fit, dice, found)
+    draw_arcs(ring, 1, want, fit, dice, found)
 }
 
 /// Tries for a random peer before an arc is simply followed from its beginning.
@@ -164,7 +173,7 @@ fn draw_arcs<R: Ring + ?Sized>(
     ring: &R,
     arcs: usize,
     want: usize,
-    is_fit: impl Fn(&R::Peer) -> bool,
+    fit: Fit<'_, R::Peer>,
     dice: &mut Dice,
     found: &mut Peers,
 ) -> usize {
@@ -188,7 +197,7 @@ fn draw_arcs<R: Ring + ?Sized>(
         } else {
             end.wrapping_sub(start)
         };
-        let is_fit = |&spot: &R::Spot| ring.at(spot).is_some_and(&is_fit);
+        let is_fit = |&spot: &R::Spot| ring.at(spot).is_some_and(|peer| fit.admits(peer));
         let in_arc = |spot: &R::Spot| arcs == 1 || *spot != bounds.1;
         let first = (0..TRIES)
             .map(|_| ring.spot(start.wrapping_add(dice.below(span))))
@@ -201,7 +210,7 @@ fn draw_arcs<R: Ring + ?Sized>(
             quota,
             MISSES_MAX[usize::from(arcs > 1)],
             found,
-            is_fit,
+            fit,
         );
     }
     drawn
@@ -215,13 +224,13 @@ fn follow<R: Ring + ?Sized>(
     quota: usize,
     mut misses: usize,
     found: &mut Peers,
-    is_fit: impl Fn(&R::Spot) -> bool,
+    fit: Fit<'_, R::Peer>,
 ) -> usize {
     let mut drawn = 0;
     let mut spot = first;
     loop {
         match ring.at(spot) {
-            Some(peer) if is_fit(&spot) => {
+            Some(peer) if fit.admits(peer) => {
                 peer.append(found);
                 drawn += 1;
             }
