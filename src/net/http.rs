@@ -238,18 +238,7 @@ impl Http {
             },
             keep_secs: promise.keep_secs,
         };
-        let slot = desk.call(&Calling {
-            announce: &announce,
-            ticket: asked.ticket,
-            source: asked.from,
-            opted: asked.opted,
-            url: asked.head.target,
-            agent: asked.head.headers.named("User-Agent").next(),
-            peer_id: said.peer_id,
-            key: said.key,
-            bytes: (said.uploaded, said.downloaded, said.left),
-        });
-        if let Some(slot) = slot {
+        if let Some(slot) = call(asked, &said, &announce, desk) {
             return self.complete(&announce, slot, pending, office, out);
         }
         let router = &mut office.router;
@@ -364,6 +353,28 @@ impl Http {
         failure.emit(&mut self.body);
         Outcome::Answered(pending.text(&self.body, out))
     }
+}
+
+/// Passes an announce on to other trackers, if that is wanted.
+fn call(
+    asked: &Asked<'_>,
+    said: &query::Announce,
+    announce: &types::Announce,
+    desk: &mut Desk,
+) -> Option<Slot> {
+    // Where nothing is passed on nothing more is looked at.
+    desk.relay.as_ref()?;
+    desk.call(&Calling {
+        announce,
+        ticket: asked.ticket,
+        source: asked.from,
+        opted: asked.opted,
+        url: asked.head.target,
+        agent: asked.head.headers.named("User-Agent").next(),
+        peer_id: said.peer_id,
+        key: said.key,
+        bytes: (said.uploaded, said.downloaded, said.left),
+    })
 }
 
 /// Whether the URL has the key it takes, if it takes one.

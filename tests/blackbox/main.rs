@@ -19,6 +19,8 @@ mod http_limits;
 mod limits;
 mod lists;
 mod memory;
+#[cfg(feature = "meta")]
+mod meta;
 mod private;
 mod proxy;
 mod reload;

@@ -1,0 +1,169 @@
+//! The meta-tracker: what another tracker knows goes into the answers of those who ask for it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::harness::eventually;
+use crate::harness::http::{Http, request};
+use crate::harness::peer::{Announce, Event, compact, scrape_target, torrent};
+use crate::harness::tracker::{Setup, Tracker};
+use crate::harness::udp::Udp;
+
+const CLIENT: &str = "127.0.0.5";
+
+/// A tracker that passes things on to another on this machine.
+fn meta(upstream: &Tracker, more: &[&str]) -> Setup {
+    let url = format!("# ours\nudp://{}/announce\n", upstream.udp());
+    let setup = Setup::new().file("trackers", &url);
+    let file = setup.path("trackers");
+    let lines = [
+        "meta.mode lan",
+        "meta.list_url none",
+        "meta.allow_private yes",
+        "meta.refresh 5",
+    ];
+    let setup = lines.iter().fold(setup, |setup, line| setup.setting(line));
+    let setup = setup.setting(&format!("meta.upstreams {}", file.display()));
+    let built = [("dht", "meta.dht off"), ("pex", "meta.pex no")];
+    let on = [cfg!(feature = "dht"), cfg!(feature = "pex")];
+    let lines = built
+        .iter()
+        .zip(on)
+        .filter(|(_, on)| *on)
+        .map(|((_, line), _)| *line);
+    let lines = lines.chain(more.iter().copied());
+    lines.fold(setup, |setup, line| setup.setting(line))
+}
+
+fn from(client: &str, tracker: &Tracker) -> Http {
+    Http::connect_from(client.parse().unwrap(), tracker.tcp())
+}
+
+/// Where the peers are that an announce is told of by HTTP.
+fn peers(client: &str, tracker: &Tracker, target: &str) -> Vec<SocketAddr> {
+    let answer = from(client, tracker).get(target).bencoded();
+    compact(answer.bytes("peers"), false)
+}
+
+fn asking(announce: &Announce) -> String {
+    announce.target().replace("/announce?", "/announce?meta=1&")
+}
+
+/// A torrent that only the other tracker knows, and a seeder of it.
+fn seeded(upstream: &Tracker, number: u64) -> ([u8; 20], SocketAddr) {
+    let hash = torrent(number);
+    from("127.0.0.2", upstream).announce(&Announce::seeder(hash, 7001));
+    (hash, "127.0.0.2:7001".parse().unwrap())
+}
+
+#[test]
+fn what_another_tracker_knows_is_told_to_those_who_ask() {
+    let upstream = Setup::new().start();
+    let tracker = meta(&upstream, &["meta.public_proof no"]).start();
+    let (hash, seeder) = seeded(&upstream, 1);
+    let leecher = Announce::leecher(hash, 7002).event(Event::Started);
+    assert_eq!(peers("127.0.0.9", &tracker, &leecher.target()), []);
+    // Whoever is there already is told of as well, and first; he himself is not.
+    let own: SocketAddr = "127.0.0.9:7002".parse().unwrap();
+    let mut told = peers(CLIENT, &tracker, &asking(&leecher));
+    told.sort();
+    assert_eq!(told, [seeder, own]);
+    // By UDP the URL is an option (BEP 41).
+    let ip: IpAddr = "127.0.0.6".parse().unwrap();
+    let client = Udp::connect_from(ip, tracker.udp());
+    let mut datagram = Announce::leecher(hash, 7003).datagram(client.id, 9);
+    datagram.extend([2, 16]);
+    datagram.extend(b"/announce?meta=1");
+    client.socket.send_to(&datagram, tracker.udp()).unwrap();
+    let mut room = [0; 1500];
+    let (len, _) = client.socket.recv_from(&mut room).unwrap();
+    assert!(compact(&room[20..len], false).contains(&seeder));
+    // The other tracker is told of the client, and of his end.
+    let counted = || {
+        let answer = from(CLIENT, &upstream).get(&scrape_target(&[hash])).text();
+        answer.contains("10:incompletei2e")
+    };
+    eventually("both clients are announced", counted);
+    let scrape = scrape_target(&[hash]).replace("/scrape?", "/scrape?meta=1&");
+    let text = from(CLIENT, &tracker).get(&scrape).text();
+    assert!(text.contains("8:completei1e"), "{text}");
+    let bye = Announce::leecher(hash, 7002).event(Event::Stopped);
+    from(CLIENT, &tracker).get(&asking(&bye));
+    eventually("one of them has left there", || !counted());
+}
+
+#[test]
+fn others_are_not_asked_for_what_they_must_not_know() {
+    let upstream = Setup::new().start();
+    let setup = meta(&upstream, &["meta.hold 300"]);
+    let tracker = setup.start();
+    let (hash, _) = seeded(&upstream, 2);
+    // Nobody listens there to prove that the torrent is public.
+    let leecher = Announce::leecher(hash, 7002);
+    for _ in 0..3 {
+        assert_eq!(peers(CLIENT, &tracker, &asking(&leecher)), []);
+    }
+    // The URL of somebody's own tracker was pasted.
+    let keyed = asking(&leecher).replace("/announce?", "/announce?passkey=0123456789&");
+    assert_eq!(peers(CLIENT, &tracker, &keyed), []);
+    let text = || from(CLIENT, &tracker).get("/stats?mode=meta").text();
+    eventually("the proof has failed", || {
+        text().contains(" unproven 1 clients 1")
+    });
+    assert!(text().contains("swarms 1 public 0"), "{}", text());
+    let counters = from(CLIENT, &upstream).get("/stats?mode=counters").text();
+    assert!(counters.contains("udp received: 0 0"), "{counters}");
+}
+
+#[test]
+fn what_is_known_of_others_is_kept_and_told() {
+    let upstream = Setup::new().start();
+    let setup = meta(&upstream, &["meta.public_proof no"]).open_folder();
+    let state = setup.path("state");
+    let tracker = setup
+        .setting(&format!("meta.state {}", state.display()))
+        .start();
+    let (hash, seeder) = seeded(&upstream, 3);
+    let leecher = Announce::leecher(hash, 7002);
+    assert_eq!(peers(CLIENT, &tracker, &asking(&leecher)), [seeder]);
+    let url = format!("udp://{}/announce", upstream.udp());
+    let text = from(CLIENT, &tracker).get("/stats?mode=meta").text();
+    let line = text.lines().find(|line| line.ends_with(&url)).unwrap();
+    assert!(line.starts_with("good "), "{text}");
+    let args = [
+        format!("--listen.tcp={}", tracker.tcp()),
+        "--stats".to_owned(),
+    ];
+    let ended = args
+        .iter()
+        .fold(Setup::bare(), |setup, arg| setup.arg(arg))
+        .run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stdout.lines().any(|line| line.ends_with(&url)),
+        "{}",
+        ended.stdout
+    );
+    tracker.signal("TERM");
+    eventually("it is written down", || {
+        let kept = std::fs::read_to_string(&state).unwrap_or_default();
+        kept.contains(&format!("tracker {url} file "))
+    });
+}
+
+/// What a tracker refuses that passes nothing on, or is too far away.
+#[test]
+fn who_does_not_get_it_is_served_all_the_same() {
+    let plain = Setup::new().start();
+    let (hash, seeder) = seeded(&plain, 4);
+    let leecher = Announce::leecher(hash, 7002);
+    assert_eq!(peers(CLIENT, &plain, &asking(&leecher)), [seeder]);
+    let answer = from(CLIENT, &plain).ask(request("/stats?mode=meta"));
+    assert_eq!(answer.status, 500);
+    let upstream = Setup::new().start();
+    let (hash, _) = seeded(&upstream, 5);
+    let few = ["meta.public_proof no", "meta.clients 127.0.0.8"];
+    let tracker = meta(&upstream, &few).start();
+    let leecher = Announce::leecher(hash, 7002);
+    assert_eq!(peers(CLIENT, &tracker, &asking(&leecher)), []);
+    assert_eq!(peers("127.0.0.8", &tracker, &asking(&leecher)).len(), 2);
+}
