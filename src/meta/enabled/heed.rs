@@ -110,8 +110,9 @@ impl Engine {
                     upstream.fail(now, wall, &Failure::Forbidden("BEP 34: not by UDP"));
                 }
             }
-            Ok(_) => upstream.fail(now, wall, &Failure::Malformed),
-            Err(failure) => upstream.fail(now, wall, &failure),
+            Err(failure @ Failure::Forbidden(_)) => upstream.fail(now, wall, &failure),
+            // Whatever it is, there is no address, and so it is left alone for a while.
+            _ => upstream.fail(now, wall, &Failure::Unreachable),
         }
         for info_hash in std::mem::take(&mut upstream.waiting) {
             if let Some(swarm) = self.swarms.get_mut(&info_hash) {
