@@ -13,9 +13,12 @@ FISH_COMPLETION = $(SHARE)/fish/vendor_completions.d/trackerd.fish
 
 # The feature sets that are tested: all, the small build, and those in between.
 FEATURES_ROUTER := --no-default-features --features router
+# All but the meta-tracker, to see what it costs.
+FEATURES_WITHOUT_META = $(shell sed -n '/^default = \[/,/^\]/s/^ *"\(.*\)",/\1/p' Cargo.toml | \
+	grep -vx 'meta\|dht\|pex' | paste -sd, -)
 
 .PHONY: help run build router test check fmt clippy unit models scenarios clients beside operators \
-	functional torture fuzz man package dist openwrt bench soak cross test-cross size install \
+	meta functional torture fuzz man package dist openwrt bench soak cross test-cross size install \
 	uninstall clean need-cc need-clients need-cross
 
 help: ## List the targets.
@@ -82,6 +85,17 @@ operators: build need-clients ## Prometheus and a browser look at a tracker.
 		echo "SKIPPED: the tests of what operators see: there is no /usr/bin/python3"; \
 	fi
 
+meta: build need-clients ## The meta-tracker among other trackers, a hash table and real clients.
+	@if [ -x /usr/bin/python3 ]; then \
+		$(CARGO) build --locked --release --target-dir target/without-meta \
+			--no-default-features --features $(FEATURES_WITHOUT_META) && \
+		cd functional-tests/meta && /usr/bin/python3 -m unittest --quiet test_bench && \
+		/usr/bin/python3 run.py --binary ../../$(RELEASE) \
+			--binary-without ../../target/without-meta/release/trackerd; \
+	else \
+		echo "SKIPPED: the tests of the meta-tracker: there is no /usr/bin/python3"; \
+	fi
+
 torture: build need-clients ## What strangers can do to a tracker; all of it with ARGS=--full.
 	@if [ -x /usr/bin/python3 ]; then \
 		$(CARGO) build --locked --features torture && \
@@ -114,7 +128,7 @@ man: need-cc ## Make manual and completions anew, after a change of the settings
 fuzz: need-cc ## Every fuzz target on seeded inputs.
 	$(CARGO) test --locked --test fuzz
 
-functional: scenarios clients beside operators ## The tests of the real binary from outside.
+functional: scenarios clients beside operators meta ## The tests of the real binary from outside.
 
 cross: need-cross ## The tests of one other processor: big endian, 32 bits, without an FPU.
 	@if command -v python3 >/dev/null; then \

@@ -12,10 +12,12 @@ if [ ! -x "$python" ]; then
 else
     missing=$("$python" "$here/run.py" --need)
 fi
-# To compare with.
-if ! command -v opentracker >/dev/null; then
-    missing="$missing opentracker"
-fi
+# To compare with, and to be asked by the meta-tracker; certificates for others it asks.
+for program in opentracker openssl; do
+    if ! command -v "$program" >/dev/null; then
+        missing="$missing $program"
+    fi
+done
 # What operators see it with.
 for program in prometheus chromium chromedriver; do
     if ! command -v "$program" >/dev/null; then

@@ -24,6 +24,10 @@ package = "iproute2"
 
 # Hosts are numbered; these are the numbers of the tracker's.
 ROUTER_HOSTS = range(1, 10)
+# The networks on either side of the router. WAN has addresses as anybody may have them; they are
+# ours in here, from where nothing can leave.
+LAN = {4: "10.77.0.0", 6: "fd77::"}
+WAN = {4: "45.77.0.0", 6: "2a77::"}
 PR_SET_PDEATHSIG = 1
 
 
@@ -35,10 +39,9 @@ def installed() -> bool:
     return shutil.which("ip") is not None
 
 
-def address(number: int, family: int) -> str:
+def address(number: int, family: int, side: dict = LAN) -> str:
     """The address of a numbered host."""
-    base = {4: "10.77.0.0", 6: "fd77::"}[family]
-    return str(ipaddress.ip_address(base) + number)
+    return str(ipaddress.ip_address(side[family]) + number)
 
 
 def run_apart(argv: list[str]) -> int:
@@ -57,15 +60,15 @@ def run_apart(argv: list[str]) -> int:
         child.wait()
 
 
-def furnish() -> Path:
+def furnish(sides: tuple = (LAN,)) -> Path:
     """Makes this network namespace the router; an empty directory for whatever comes up."""
     # `ip` keeps the names of namespaces in /run, which thus has to be our own anyway.
     place = Path("/run")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", place], check=True)
     commands = ["link set lo up"]
-    for number in ROUTER_HOSTS:
-        commands.append(f"address add {address(number, 4)}/32 dev lo")
-        commands.append(f"address add {address(number, 6)}/128 dev lo nodad")
+    for side, number in itertools.product(sides, ROUTER_HOSTS):
+        commands.append(f"address add {address(number, 4, side)}/32 dev lo")
+        commands.append(f"address add {address(number, 6, side)}/128 dev lo nodad")
     _ip(commands)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
     Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
@@ -75,33 +78,40 @@ def furnish() -> Path:
 
 
 class Host:
-    """A client's host, with one address of each of the given families."""
+    """A client's host, with one address of each of the given families. On its side of the router
+    it is talked to from the router's first address there."""
 
     _numbers = itertools.count(ROUTER_HOSTS.stop)
 
-    def __init__(self, families: list[int]):
+    def __init__(self, families: list[int], side: dict = LAN):
         number = next(self._numbers)
         self.name = f"host{number}"
-        self.addresses = {family: address(number, family) for family in families}
+        self.addresses = {family: address(number, family, side) for family in families}
+        self.router = {family: address(ROUTER_HOSTS.start, family, side) for family in families}
         outside = [
             f"netns add {self.name}",
             f"link add {self.name} type veth peer name eth0 netns {self.name}",
             f"link set {self.name} up"]
         inside = ["link set lo up", "link set eth0 up"]
         if 4 in families:
-            outside += [f"route add {self.addresses[4]}/32 dev {self.name}"]
+            outside += [f"route add {self.addresses[4]}/32 dev {self.name} src {self.router[4]}"]
             inside += [
                 f"address add {self.addresses[4]}/32 dev eth0",
-                f"route add default via {address(ROUTER_HOSTS.start, 4)} dev eth0 onlink"]
+                f"route add default via {self.router[4]} dev eth0 onlink"]
         if 6 in families:
             outside += [
                 f"address add fe80::1/64 dev {self.name} nodad",
-                f"route add {self.addresses[6]}/128 dev {self.name}"]
+                f"route add {self.addresses[6]}/128 dev {self.name} src {self.router[6]}"]
             inside += [
                 f"address add {self.addresses[6]}/128 dev eth0 nodad",
                 "route add default via fe80::1 dev eth0"]
         _ip(outside)
         _ip(inside, "-netns", self.name)
+
+    def take(self, addresses: list[str]) -> None:
+        """Has the host go by these IPv4 addresses as well."""
+        _ip([f"route add {taken}/32 dev {self.name} src {self.router[4]}" for taken in addresses])
+        _ip([f"address add {taken}/32 dev eth0" for taken in addresses], "-netns", self.name)
 
     def command(self, argv: list[str]) -> list[str]:
         """The command that runs `argv` on this host."""

@@ -32,6 +32,10 @@ class Process:
     def pid(self) -> int:
         return self._child.pid
 
+    def hang_up(self) -> None:
+        """Sends SIGHUP, upon which trackers read their files again."""
+        self._child.send_signal(signal.SIGHUP)
+
     def terminate(self, secs_max: float) -> int | None:
         """Asks it to end; the exit code, or None when it has not ended in time."""
         self._child.send_signal(signal.SIGTERM)
