@@ -188,9 +188,13 @@ impl<T> Courier<T> {
             }
             (Parcel::Ask(task), reply) => {
                 let result = told(&task, reply.as_ref());
-                if result.is_err() {
+                if let Err(failure) = &result {
                     // The id may be why.
                     self.connections.remove(&task.to);
+                    if is_about_connection(failure) && task.tries < task.question.tries_max() {
+                        self.queue.push_front(Parcel::Ask(task));
+                        return;
+                    }
                 }
                 self.outcomes.push_back(Outcome {
                     tag: task.tag,
@@ -382,6 +386,15 @@ fn told<T>(task: &Task<T>, reply: Option<&Reply<'_>>) -> Result<Told, Failure> {
     }
 }
 
+/// Whether a tracker says that it has forgotten the connection id, as those do that were started
+/// anew.
+fn is_about_connection(failure: &Failure) -> bool {
+    let Failure::Refused(words, _) = failure else {
+        return false;
+    };
+    words.to_ascii_lowercase().contains("connection")
+}
+
 fn refusal(reply: Option<&Reply<'_>>) -> Failure {
     match reply {
         Some(Reply::Error { message, .. }) => {
@@ -389,5 +402,43 @@ fn refusal(reply: Option<&Reply<'_>>) -> Failure {
             Failure::Refused(String::from_utf8_lossy(message).into_owned(), None)
         }
         _ => Failure::Malformed,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Sends the next datagram, and has it answered with this action and text or id.
+    fn answer(courier: &mut Courier<()>, action: u32, rest: &[u8]) -> usize {
+        let mut asked = Vec::new();
+        let to = courier.poll_transmit(1, &mut asked).unwrap();
+        let reply = [&action.to_be_bytes()[..], &asked[12..16], rest].concat();
+        courier.handle(1, to, &reply);
+        asked.len()
+    }
+
+    #[test]
+    fn who_has_forgotten_the_connection_is_asked_once_more() {
+        for (words, again) in [
+            ("Connection ID missmatch.\0", true),
+            ("not on my list", false),
+        ] {
+            let mut courier = Courier::new(100);
+            let to = "192.0.2.1:6969".parse().unwrap();
+            let question = Question::Scrape(vec![InfoHash([7; 20])]);
+            assert!(courier.ask(to, question, ()));
+            assert_eq!(answer(&mut courier, 0, &[1; 8]), 16);
+            assert_eq!(answer(&mut courier, 3, words.as_bytes()), 36);
+            if again {
+                assert_eq!(courier.poll_outcome(), None);
+                assert_eq!(answer(&mut courier, 0, &[2; 8]), 16);
+                assert_eq!(answer(&mut courier, 3, words.as_bytes()), 36);
+            }
+            let outcome = courier.poll_outcome().unwrap();
+            assert!(matches!(outcome.result, Err(Failure::Refused(..))));
+            assert_eq!(courier.poll_transmit(1, &mut Vec::new()), None);
+        }
     }
 }

@@ -96,6 +96,7 @@ impl Engine {
         let wall = self.wall(now);
         let upstream = self.directory.at(id);
         upstream.resolving = false;
+        let is_barred = matches!(result, Err(Failure::Forbidden(_)));
         match result {
             Ok(Found::Addresses {
                 addrs,
@@ -118,6 +119,10 @@ impl Engine {
             if let Some(swarm) = self.swarms.get_mut(&info_hash) {
                 if let Some(link) = swarm.link(id) {
                     link.waiting = false;
+                }
+                if is_barred {
+                    // Its place is free for another, at once.
+                    swarm.choice = now;
                 }
                 self.tend(now, info_hash);
             }

@@ -5,6 +5,7 @@ use super::job::{Answer, Ask, Failure, Retry};
 use super::merge::Pool;
 use crate::meta::{Millis, Wish};
 use crate::types::{Counts, Event, PeerAddr};
+use std::cmp::Reverse;
 
 /// The most clients of one torrent that others are told of.
 pub const CLIENTS_MAX: usize = 16;
@@ -180,11 +181,12 @@ impl Swarm {
         self.clients.iter().any(|client| client.wish.allowed)
     }
 
-    /// The one whom to ask for proof: who was heard of last.
+    /// The one whom to ask for proof: who was heard of last; when he has failed, all in turn.
     pub fn witness(&self) -> Option<PeerAddr> {
-        let here = self.clients.iter().filter(|client| !client.gone);
-        here.max_by_key(|client| client.seen)
-            .map(|client| client.wish.peer)
+        let mut here: Vec<_> = self.clients.iter().filter(|client| !client.gone).collect();
+        here.sort_by_key(|client| Reverse(client.seen));
+        let turn = self.tries as usize % here.len().max(1);
+        here.get(turn).map(|client| client.wish.peer)
     }
 
     /// Takes note that the torrent was not proven public.

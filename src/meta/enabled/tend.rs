@@ -328,11 +328,12 @@ impl Engine {
         swarm.dirty = false;
         swarm.told = now.max(1);
         let expires = now.saturating_add(self.ttl()) / 1000;
-        let (clients, external_ip) = (&swarm.clients, self.external_ip);
+        let (clients, own) = (&swarm.clients, &self.settings.own);
+        let is_here = |ip| self.external_ip == Some(ip) || own.iter().any(|own| own.ip() == ip);
         let is_ours = |peer: &PeerAddr| {
             clients.iter().map(|client| client.wish.peer).any(|own| {
                 let ip = peer.ip();
-                own.port() == peer.port() && (own.ip() == ip || external_ip == Some(ip))
+                own.port() == peer.port() && (own.ip() == ip || is_here(ip))
             })
         };
         let told = swarm.links.iter().map(|link| link.counts);
