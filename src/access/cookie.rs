@@ -12,13 +12,20 @@ use std::net::IpAddr;
 /// clients go on using one for longer, so the epoch is not shorter than that.
 const EPOCH_SECS: Seconds = 120;
 
+/// As short as a shared secret may be, in bytes: what `openssl rand -hex 16` says.
+const SECRET_LEN_MIN: usize = 32;
+
 /// Issues connection ids and recognises them.
 ///
 /// An id is good for the address it was issued to (whatever the port: NAT changes it), for 120
-/// seconds at least and less than 240.
+/// seconds at least and less than 240. Where several nodes share a secret it is good on all of
+/// them, as far as their clocks agree within an epoch.
 #[derive(Clone)]
 pub struct Cookie {
     key: [u64; 2],
+    is_shared: bool,
+    /// What to add to `now` to have the time that all who share the secret have.
+    ahead: Seconds,
 }
 
 impl Cookie {
@@ -27,20 +34,46 @@ impl Cookie {
         let (low, high) = secret.split_at(8);
         Cookie {
             key: [word(low), word(high)],
+            is_shared: false,
+            ahead: 0,
+        }
+    }
+
+    /// Ids of all who have this secret, if it is long enough to be one, blanks around it aside.
+    pub fn shared(secret: &[u8]) -> Option<Cookie> {
+        let secret = secret.trim_ascii();
+        (secret.len() >= SECRET_LEN_MIN).then(|| Cookie {
+            // The secret is the message: who doesn't know it, doesn't know its hash.
+            key: [siphash([0, 1], secret), siphash([0, 2], secret)],
+            is_shared: true,
+            ahead: 0,
+        })
+    }
+
+    /// Goes by the time of day, in seconds, from here on if the secret is shared: it is the only
+    /// time that nodes share.
+    pub fn keep_time(&mut self, now: Seconds, wall: u64) {
+        if self.is_shared {
+            self.ahead = (wall as Seconds).wrapping_sub(now);
         }
     }
 
     /// The id for a client at `ip`; never 0, which some clients take for none.
     pub fn issue(&self, now: Seconds, ip: IpAddr) -> u64 {
-        self.id(now / EPOCH_SECS, ip)
+        self.id(self.epoch(now), ip)
     }
 
     /// Whether `id` was issued to `ip`, lately. Costs one hash, whatever `id` is.
     pub fn check(&self, now: Seconds, ip: IpAddr, id: u64) -> bool {
-        let current = now / EPOCH_SECS;
-        let age = (u64::from(current) ^ id) & PARITY;
-        // Before the first epoch comes one that no clock reaches.
-        let epoch = current.wrapping_sub(age as u32);
+        let current = self.epoch(now);
+        let epoch = match (id as u32).wrapping_sub(current) & MARK as u32 {
+            // Of the last epoch; before the first comes one that no clock reaches.
+            3 => current.wrapping_sub(1),
+            // Of the next: who shares the secret has a clock that is ahead.
+            1 => current.wrapping_add(1),
+            // Of this one, or of none, which the mark in the id gives away.
+            _ => current,
+        };
         // The difference of two words takes the same time to find wherever they differ.
         self.id(epoch, ip) ^ id == 0
     }
@@ -53,14 +86,25 @@ impl Cookie {
         let mut message = [0; 20];
         message[..16].copy_from_slice(&ip.octets());
         message[16..].copy_from_slice(&epoch.to_le_bytes());
-        siphash(self.key, &message) & !PARITY | NEVER_ZERO | u64::from(epoch) & PARITY
+        siphash(self.key, &message) & !MARK | NEVER_ZERO | u64::from(epoch) & MARK
+    }
+
+    fn epoch(&self, now: Seconds) -> u32 {
+        now.wrapping_add(self.ahead) / EPOCH_SECS
     }
 }
 
-/// Tells this epoch's ids from those of the last, so that only one of them must be hashed.
-const PARITY: u64 = 1;
+/// Nobody's business.
+impl std::fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Cookie")
+    }
+}
+
+/// Tells the ids of this epoch from those of its neighbours, so that only one has to be hashed.
+const MARK: u64 = 3;
 /// Set in every id.
-const NEVER_ZERO: u64 = 2;
+const NEVER_ZERO: u64 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +140,31 @@ mod tests {
     fn another_secret_makes_other_ids() {
         let id = Cookie::new([7; 16]).issue(500, ip("192.0.2.1"));
         assert!(!cookie().check(500, ip("192.0.2.1"), id));
+    }
+
+    #[test]
+    fn who_shares_a_secret_shares_ids() {
+        let shared = |text: &str| Cookie::shared(text.as_bytes());
+        let secret = "0123456789abcdef0123456789abcdef";
+        let mut one = shared(secret).unwrap();
+        let mut other = shared(&format!(" {secret}\n")).unwrap();
+        let mut stranger = shared(&secret.replace('0', "1")).unwrap();
+        assert!(shared(&secret[1..]).is_none());
+        // They started at different times, and their clocks differ by up to a minute.
+        let wall = 1_795_000_000_u64;
+        for (started, skew) in [(0, 0), (1000, 60), (5, -60), (0, 59)] {
+            for second in (0..600).step_by(7) {
+                let theirs = wall.wrapping_add_signed(skew) + u64::from(second);
+                one.keep_time(second, wall + u64::from(second));
+                other.keep_time(started + second, theirs);
+                stranger.keep_time(second, theirs);
+                let id = one.issue(second, ip("192.0.2.1"));
+                assert!(other.check(started + second, ip("192.0.2.1"), id));
+                assert!(!other.check(started + second, ip("192.0.2.2"), id));
+                assert!(!stranger.check(second, ip("192.0.2.1"), id));
+                assert!(!other.check(started + second + 301, ip("192.0.2.1"), id));
+            }
+        }
     }
 
     proptest! {
