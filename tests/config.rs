@@ -272,7 +272,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --tracker.hang_secs_max 30 --tracker.enforce_interval yes \
          --charset utf-8 \
          --locale de_CH.UTF-8 --failed 4 --log.status json \
-         --tracker.memory_limit 24M --tracker.max_torrents 7 --tracker.max_peers 8",
+         --tracker.memory_limit 24M --tracker.max_torrents 7 --tracker.max_peers 8 \
+         --udp.secret_file /secret",
     );
     let expected = Config {
         listens: vec![Listen {
@@ -334,6 +335,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         limits: config_limits(),
         livesync: None,
         nodes: Vec::new(),
+        bus: None,
+        secret_file: Some("/secret".into()),
         api: None,
         api_token: None,
         meta: no_meta(),
@@ -849,6 +852,67 @@ fn the_api_is_served_to_nobody_by_mistake() {
 }
 
 #[test]
+#[cfg(not(feature = "bus"))]
+fn without_the_bus_its_settings_are_refused() {
+    let what = "needs the feature `bus`, which this build has not: leave it out, or use another";
+    for line in ["--bus.server redis://10.0.0.5", "--bus.delay 50"] {
+        assert_eq!(refusal(line).what, what);
+    }
+}
+
+#[test]
+#[cfg(feature = "bus")]
+fn the_bus_has_a_server_and_files_for_what_is_shared() {
+    use trackerd::config::Bus;
+
+    let least = "--bus.server redis://10.0.0.5";
+    let bus = Bus {
+        servers: vec!["redis://10.0.0.5".into()],
+        name: "trackerd".into(),
+        key_file: None,
+        delay_millis: 100,
+        stream_frames: 30_000,
+        backlog_bytes_max: 16 << 20,
+        ring_len: 16_384,
+        lists: false,
+        secret: false,
+    };
+    assert_eq!(config(least).bus, Some(bus));
+    assert_eq!(config("--bus.name other").bus, None);
+    let all = config(
+        "--bus.server redis://10.0.0.5 --bus.server unix:///run/valkey --bus.name eu.1 \
+         --bus.key_file /key --bus.delay 10 --bus.stream_frames 100 --bus.backlog 1M \
+         --bus.ring 1024 --bus.lists yes --access.keys /keys --bus.secret yes \
+         --udp.secret_file /secret",
+    );
+    let expected = Bus {
+        servers: vec!["redis://10.0.0.5".into(), "unix:///run/valkey".into()],
+        name: "eu.1".into(),
+        key_file: Some("/key".into()),
+        delay_millis: 10,
+        stream_frames: 100,
+        backlog_bytes_max: 1 << 20,
+        ring_len: 1024,
+        lists: true,
+        secret: true,
+    };
+    assert_eq!(all.bus, Some(expected));
+    for (line, part) in [
+        ("--bus.key_file /key", "set that too"),
+        ("--bus.lists yes", "set that too"),
+        ("--bus.server redis://a --bus.lists yes", "nothing to keep"),
+        ("--bus.server redis://a --bus.secret yes", "udp.secret_file"),
+        ("--bus.server rediss://a", "no TLS"),
+        ("--bus.server 10.0.0.5:6379", "write redis://"),
+        ("--bus.server redis://", "write redis://"),
+        ("--bus.name {a}", "letters"),
+    ] {
+        let fatal = refusal(line);
+        assert!(fatal.what.contains(part), "{line}: {fatal}");
+    }
+}
+
+#[test]
 fn a_file_is_refused_by_its_line() {
     for case in "\
 //tracker.intervall 3 => 3: tracker.intervall: unknown setting; did you mean tracker.interval?
@@ -1026,6 +1090,9 @@ fn the_sample_changes_nothing_as_it_is_and_works_uncommented() {
         // Nodes alone are none, and a header nobody is believed in is none.
         let needs = match key {
             "access.proxy_header" => "access.proxy ::1\n",
+            "bus.key_file" => "bus.server redis://10.0.0.5\n",
+            "bus.lists" => "bus.server redis://10.0.0.5\naccess.keys k\n",
+            "bus.secret" => "bus.server redis://10.0.0.5\nudp.secret_file s\n",
             "api.token_file" => "api.listen [::1]:6970\n",
             "livesync.cluster.node_ip" => "livesync.cluster.listen 10.0.0.1\n",
             _ => "",

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use trackerd::types::{Counts, Event, Family, InfoHash, PeerAddr, Peers};
 use trackerd::wire::answer::{self, Failure, RetryIn};
 use trackerd::wire::http::{self, Head, Response, Status, Version};
-use trackerd::wire::{livesync, query, udp};
+use trackerd::wire::{bus, livesync, query, udp};
 
 use wire::{Packet, from_hex};
 
@@ -41,6 +41,7 @@ fn every_kind_is_checked() {
         "failure",
         "scrape answer",
         "livesync packet",
+        "bus frame",
     ];
     for packet in wire::packets() {
         assert!(kinds.contains(&packet.kind.as_str()), "{}", packet.at);
@@ -470,6 +471,70 @@ fn livesync_packets() {
         records.for_each(|record| record.emit(&mut emitted));
         assert_eq!(emitted == bytes, !one_way, "{}", packet.at);
     });
+}
+
+#[test]
+fn bus_frames() {
+    check("bus frame", 13, |packet| {
+        let bytes = packet.bytes.clone();
+        let parsed = bus::Frame::parse(&bytes, crc32fast::hash);
+        if packet.maybe("malformed").is_some() {
+            assert_eq!(parsed, None, "{}", packet.at);
+            return;
+        }
+        let parsed = parsed.unwrap_or_else(|| panic!("{}: malformed", packet.at));
+        let mut number = |key: &str| packet.text(key).parse().unwrap();
+        let head = bus::Head {
+            node: number("node"),
+            sequence: number("sequence"),
+            millis: number("millis"),
+        };
+        let key = packet.maybe("key");
+        assert_eq!(parsed.head, head, "{}", packet.at);
+        let records = packet.maybe("records").unwrap_or_default();
+        let records = records.split(", ").filter(|record| !record.is_empty());
+        let records: Vec<_> = records.map(bus_record).collect();
+        assert!(parsed.records().eq(records.clone()), "{}", packet.at);
+        assert_eq!(parsed.len, records.len(), "{}", packet.at);
+        let mut emitted = Vec::new();
+        bus::begin(&head, key.is_some(), &mut emitted);
+        records.iter().for_each(|record| record.emit(&mut emitted));
+        bus::close(records.len(), crc32fast::hash, &mut emitted);
+        if let Some(key) = key {
+            let tag = tag(key.as_bytes(), &emitted);
+            assert_eq!(parsed.signature, Some((&emitted[..], &tag)));
+            emitted.extend(tag);
+        }
+        assert_eq!(emitted, bytes, "{}", packet.at);
+    });
+}
+
+#[cfg(feature = "bus")]
+fn tag(key: &[u8], bytes: &[u8]) -> [u8; bus::TAG_LEN] {
+    trackerd::bus::Signer::new(key).unwrap().sign(bytes)
+}
+
+/// As recorded: this build can't sign.
+#[cfg(not(feature = "bus"))]
+fn tag(_: &[u8], bytes: &[u8]) -> [u8; bus::TAG_LEN] {
+    let packets = wire::packets();
+    let signed = packets.iter().find(|packet| {
+        packet.bytes.len() == bytes.len() + bus::TAG_LEN && packet.bytes.starts_with(bytes)
+    });
+    *signed.unwrap().bytes.last_chunk().unwrap()
+}
+
+/// Info-hash, peer, event, and perhaps `seeder`.
+fn bus_record(text: &str) -> bus::Record {
+    let mut words = text.split(' ');
+    let info_hash = from_hex(words.next().unwrap());
+    let peer: SocketAddr = words.next().unwrap().parse().unwrap();
+    bus::Record {
+        info_hash: InfoHash(info_hash.try_into().unwrap()),
+        peer: peer.into(),
+        event: event(words.next().unwrap()),
+        seeder: words.next() == Some("seeder"),
+    }
 }
 
 /// `malformed`, or info-hash, peer and flags.

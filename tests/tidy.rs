@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may name of the crate, `types` and its own insides aside.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     ("types", &[]),
     ("error", &[]),
     ("sys", &[]),
@@ -19,6 +19,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
     ("supervisor", &[]),
     ("advice", &[]),
     ("api", &["wire"]),
+    ("bus", &["wire"]),
     ("config", &["error"]),
     ("router", &["swarm"]),
     ("cluster", &["wire"]),
@@ -29,6 +30,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
             "access",
             "advice",
             "api",
+            "bus",
             "cluster",
             "config",
             "error",
@@ -46,19 +48,23 @@ const IMPORTS: [(&str, &[&str]); 17] = [
 ];
 
 /// Crates each room may use.
-const CRATES: [(&str, &[&str]); 15] = [
+const CRATES: [(&str, &[&str]); 19] = [
     ("ahash", &["swarm", "access", "stats"]),
+    ("crc32fast", &["bus"]),
     ("crossbeam_channel", &["router", "net"]),
     ("env_logger", &["main"]),
     ("flate2", &["wire"]),
     ("futures_lite", &["meta"]),
+    ("hmac", &["bus"]),
     ("lexopt", &["config"]),
     ("libc", &["sys"]),
     ("log", &["net"]),
     ("mainline", &["meta"]),
     ("mio", &["net"]),
+    ("redis", &["bus"]),
     ("rustls_native_certs", &["meta"]),
     ("sd_notify", &["supervisor"]),
+    ("sha2", &["bus"]),
     ("smallvec", &["swarm", "access", "stats", "router"]),
     ("socket2", &["sys"]),
     ("ureq", &["meta"]),

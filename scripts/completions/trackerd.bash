@@ -138,6 +138,16 @@ _trackerd() {
         --meta.tcp
         --meta.state
         --meta.allow_private
+        --bus.server
+        --bus.name
+        --bus.key_file
+        --bus.delay
+        --bus.stream_frames
+        --bus.backlog
+        --bus.ring
+        --bus.lists
+        --bus.secret
+        --udp.secret_file
         --tracker.memory_limit
         --tracker.max_torrents
         --tracker.max_peers
@@ -470,6 +480,36 @@ _trackerd() {
         ;;
     --meta.allow_private)
         mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --bus.server)
+        :
+        ;;
+    --bus.name)
+        :
+        ;;
+    --bus.key_file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --bus.delay)
+        :
+        ;;
+    --bus.stream_frames)
+        :
+        ;;
+    --bus.backlog)
+        :
+        ;;
+    --bus.ring)
+        :
+        ;;
+    --bus.lists)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --bus.secret)
+        mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")
+        ;;
+    --udp.secret_file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
     --tracker.memory_limit)
         :

@@ -1,5 +1,6 @@
 //! From what was said to what is meant: defaults, and the relations between settings.
 
+use super::bus::BusSaid;
 use super::intervals::{Ceiling, Contradiction, Intervals, Load};
 use super::limits::{LimitsSaid, Programs};
 use super::memory::Memory;
@@ -73,6 +74,8 @@ pub struct Draft {
     pub limits: LimitsSaid,
     pub livesync: Option<SocketAddrV4>,
     pub nodes: Vec<Net>,
+    pub bus: BusSaid,
+    pub secret_file: Option<PathBuf>,
     pub api: Option<ApiPlace>,
     pub api_token: Option<PathBuf>,
     pub meta: MetaSaid,
@@ -264,9 +267,7 @@ impl Draft {
             stats_path: self.stats_path.unwrap_or_else(|| "stats".into()),
             metrics_path: self.metrics_path.unwrap_or_else(|| "metrics".into()),
             proxies: self.proxies,
-            proxy_header: self
-                .proxy_header
-                .unwrap_or_else(|| "X-Forwarded-For".into()),
+            proxy_header: self.proxy_header.unwrap_or_else(usual_header),
             proxy_protocol: self.proxy_protocol == Some("yes"),
             ip_from_query: self.ip_from_query,
             denied: self.denied,
@@ -278,6 +279,8 @@ impl Draft {
             limits: self.limits.finish(),
             livesync: self.livesync,
             nodes: self.nodes,
+            bus: self.bus.finish(),
+            secret_file: self.secret_file,
             api: self.api,
             api_token: self.api_token,
             meta: self.meta.finish(),
@@ -295,11 +298,11 @@ impl Draft {
 
     /// What was said to no effect, though it sounds as if it had one.
     fn idle(&self) -> Option<Contradiction> {
-        let unheeded = self.proxy_header.is_some() && self.proxies.is_empty();
-        unheeded.then(|| {
+        if self.proxy_header.is_some() && self.proxies.is_empty() {
             let what = "the header is believed from proxies only: name them with access.proxy";
-            (&["access.proxy_header"][..], what.into())
-        })
+            return Some((&["access.proxy_header"], what.into()));
+        }
+        self.bus.idle()
     }
 
     /// Takes out the protocol that shall not be served.
@@ -375,6 +378,9 @@ impl Config {
                 "there is no live sync without livesync.cluster.listen: set that too".into(),
             ));
         }
+        if let Some(contradiction) = self.nothing_to_share() {
+            return Some(contradiction);
+        }
         match (&self.api, &self.api_token) {
             (Some(ApiPlace::At(addr)), None) if !addr.ip().is_loopback() => {
                 return Some((
@@ -403,4 +409,24 @@ impl Config {
         }
         None
     }
+
+    /// What the bus shall share goes into files, which have to be named.
+    fn nothing_to_share(&self) -> Option<Contradiction> {
+        let bus = self.bus.as_ref()?;
+        if bus.lists && self.hashes == HashFile::None && self.keys.is_none() {
+            let what = "there is nothing to keep: set access.whitelist, access.blacklist or \
+                        access.keys too";
+            return Some((&["bus.lists"], what.into()));
+        }
+        if bus.secret && self.secret_file.is_none() {
+            let what = "there is no file to keep it in: set udp.secret_file too";
+            return Some((&["bus.secret"], what.into()));
+        }
+        None
+    }
+}
+
+/// The header that most proxies say it in.
+fn usual_header() -> String {
+    "X-Forwarded-For".into()
 }

@@ -5,6 +5,7 @@
 //! one language, whose words are the table in [`settings`]. Nothing is bound, resolved or opened
 //! here but the configuration files themselves.
 
+mod bus;
 mod draft;
 mod help;
 mod intervals;
@@ -16,6 +17,7 @@ pub mod settings;
 mod suggest;
 mod values;
 
+pub use bus::Bus;
 pub use help::help;
 pub use intervals::{Ceiling, Intervals, Load};
 pub use limits::{Limits, Programs};
@@ -148,6 +150,10 @@ pub struct Config {
     pub livesync: Option<SocketAddrV4>,
     /// Which of them to believe; empty without live sync.
     pub nodes: Vec<Net>,
+    /// Where the other nodes of this tracker are met, if there are any.
+    pub bus: Option<Bus>,
+    /// The file of the secret that connection ids are made from, if it isn't drawn at the start.
+    pub secret_file: Option<PathBuf>,
     /// Where the management API is served, if it is; without a token only where nobody else comes.
     pub api: Option<ApiPlace>,
     /// The file of the token that it takes; none without an API.

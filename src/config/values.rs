@@ -257,6 +257,35 @@ pub fn url(text: &str) -> Result<&str, String> {
     printable(text, "a URL")
 }
 
+/// The address of a Redis or Valkey server.
+pub fn server(text: &str) -> Result<&str, String> {
+    let text = printable(text, "an address")?;
+    let (scheme, place) = text.split_once("://").unwrap_or(("", ""));
+    match scheme {
+        "redis" | "valkey" | "unix" if !place.is_empty() => Ok(text),
+        "rediss" | "valkeys" => Err(
+            "there is no TLS here: write redis://, and have a tunnel carry it where the network \
+             isn't yours"
+                .into(),
+        ),
+        _ => Err(format!(
+            "`{text}` is no address of a server: write redis://127.0.0.1:6379, \
+             redis://:PASSWORD@10.0.0.5 or unix:///run/redis.sock"
+        )),
+    }
+}
+
+/// What the names of keys begin with.
+pub fn bus_name(text: &str) -> Result<&str, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    match text.bytes().all(is_plain) && text.len() <= 64 {
+        true => Ok(text),
+        false => Err(format!(
+            "`{text}` will not do: 1 to 64 letters, digits, -, _ and . will"
+        )),
+    }
+}
+
 /// A path below `/`; leading slashes are dropped.
 pub fn stats_path(text: &str) -> Result<&str, String> {
     let path = printable(text, "a path")?.trim_start_matches('/');

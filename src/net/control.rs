@@ -15,6 +15,7 @@ use crate::net::rules::Rules;
 use crate::net::seats::Seats;
 use crate::net::tempo::Pace;
 use crate::router::Wake;
+use crate::stats::Counters;
 use crate::sys::clock::{self, Clock};
 use crate::sys::process::{self, Limit, Ration, User};
 use crate::sys::signal::{Signal, Signals};
@@ -50,6 +51,8 @@ pub struct Shared {
     pub panics: AtomicUsize,
     /// Who may hold how much of the memory that is for torrents and peers.
     pub shares: Shares,
+    /// What is counted beside the workers.
+    pub beside: Arc<Mutex<Counters>>,
     /// The connections of all workers.
     pub seats: Arc<Seats>,
     rules: Mutex<Rules>,
@@ -73,6 +76,7 @@ impl Shared {
             required: AtomicU32::new(rules.terms.interval),
             panics: AtomicUsize::new(0),
             shares: Shares::new(workers),
+            beside: Arc::default(),
             seats: Seats::new(workers),
             rules: Mutex::new(rules),
             version: AtomicUsize::new(0),
@@ -222,7 +226,7 @@ pub fn run(
     wakes: &[Wake],
 ) -> io::Result<()> {
     while signals.wait()? == Signal::Reload {
-        clerk.ask_reload();
+        clerk.ask_reload(false);
     }
     shared.stop(wakes);
     Ok(())

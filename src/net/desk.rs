@@ -136,6 +136,8 @@ pub struct Desk {
     pub cookie: Cookie,
     /// What happened so far.
     pub counters: Counters,
+    /// What is counted beside the workers; one of them tells it.
+    pub beside: Option<Arc<Mutex<Counters>>>,
     /// What went over the sockets.
     pub traffic: Traffic,
     /// What the last pass of the sweep came to.
@@ -182,8 +184,9 @@ impl Desk {
             terms: rules.terms,
             gate: rules.gate,
             pace,
-            cookie,
+            cookie: rules.cookie.unwrap_or(cookie),
             counters,
+            beside: None,
             traffic: Traffic::default(),
             pass: status::Pass::default(),
             worker: 0,
@@ -203,8 +206,9 @@ impl Desk {
         desk
     }
 
-    /// Takes over the interval of this second, if it is one that changes.
+    /// Takes over the interval of this second, if it is one that changes, and the time of day.
     pub fn follow(&mut self, tempo: tempo::Pace) {
+        self.cookie.keep_time(self.now, clock::wall());
         self.tempo = tempo;
         if self.terms.intervals.load.is_some() {
             self.terms.interval = tempo.interval;
@@ -235,6 +239,9 @@ impl Desk {
         self.terms = rules.terms;
         self.gate = rules.gate;
         self.pace.keep_to(rules.paces);
+        if let Some(cookie) = rules.cookie {
+            self.cookie = cookie;
+        }
         self.pass_on(rules.meta);
     }
 

@@ -11,6 +11,8 @@ use crate::net::orders::Order;
 pub enum Errand {
     /// Read the configuration again.
     Reload,
+    /// Read the lists again, by the configuration in force.
+    Lists,
     /// Change the list in force.
     Amend(Note),
     /// Change a list as the management API wants it.
@@ -27,14 +29,18 @@ pub struct Errands {
 #[derive(Default)]
 struct Tray {
     reload: bool,
+    lists: bool,
     note: Option<Note>,
     order: Option<Order>,
 }
 
 impl Errands {
-    /// Asks for a reload. One that waits already has not begun, and so will see what there is now.
-    pub fn ask_reload(&self) {
-        self.lock().reload = true;
+    /// Asks for a reload, of everything or of the lists that the configuration in force names. One
+    /// that waits already has not begun, and so will see what there is now.
+    pub fn ask_reload(&self, lists_only: bool) {
+        let mut tray = self.lock();
+        tray.reload |= !lists_only;
+        tray.lists |= lists_only;
         self.changed.notify_all();
     }
 
@@ -61,12 +67,17 @@ impl Errands {
     /// Waits for the next; not longer than `patience`, if that is limited.
     pub fn next(&self, patience: Option<Duration>) -> Option<Errand> {
         let tray = self.lock();
-        let empty = |tray: &mut Tray| !tray.reload && tray.note.is_none() && tray.order.is_none();
+        let empty = |tray: &mut Tray| {
+            !tray.reload && !tray.lists && tray.note.is_none() && tray.order.is_none()
+        };
         let patience = patience.unwrap_or(Duration::MAX);
         let waited = self.changed.wait_timeout_while(tray, patience, empty);
         let (mut tray, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if mem::take(&mut tray.reload) {
             return Some(Errand::Reload);
+        }
+        if mem::take(&mut tray.lists) {
+            return Some(Errand::Lists);
         }
         let order = tray.order.take().map(Errand::Order);
         let next = order.or_else(|| tray.note.take().map(Errand::Amend));
@@ -100,9 +111,12 @@ mod tests {
     #[test]
     fn reloads_that_wait_are_one() {
         let errands = Errands::default();
-        errands.ask_reload();
-        errands.ask_reload();
+        errands.ask_reload(false);
+        errands.ask_reload(false);
+        errands.ask_reload(true);
+        errands.ask_reload(true);
         assert!(matches!(errands.next(None), Some(Errand::Reload)));
+        assert!(matches!(errands.next(None), Some(Errand::Lists)));
         assert!(errands.next(AT_ONCE).is_none());
     }
 

@@ -11,13 +11,13 @@ use mio::{Interest, Registry, Token};
 
 use crate::access::Verdict;
 use crate::cluster::{Cluster, Refusal};
+use crate::net::Office;
 use crate::net::conn::errno;
 use crate::net::desk::Desk;
-use crate::net::{Office, Router};
 use crate::stats::Count;
 use crate::stats::traffic::Call;
 use crate::sys::udp::Inbox;
-use crate::types::{Family, Seconds};
+use crate::types::{Announce, Family, Seconds};
 
 /// Packets per system call.
 const BATCH: usize = 8;
@@ -98,12 +98,14 @@ impl Livesync {
         self.unfinished
     }
 
-    /// Tells the news of this turn, and sends what has waited for long enough; once a turn.
-    pub fn flush(&mut self, router: &mut Router, desk: &mut Desk) {
-        for news in router.news() {
-            self.engine.tell(desk.now, &news);
-            self.transmit(desk);
-        }
+    /// Tells others what is news here.
+    pub fn tell(&mut self, news: &Announce, desk: &mut Desk) {
+        self.engine.tell(desk.now, news);
+        self.transmit(desk);
+    }
+
+    /// Sends what has waited for long enough; once a turn.
+    pub fn flush(&mut self, desk: &mut Desk) {
         if self.engine.poll_timeout().is_some_and(|at| at <= desk.now) {
             self.engine.handle_timeout(desk.now);
             self.transmit(desk);

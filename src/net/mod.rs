@@ -7,6 +7,7 @@
 
 mod api;
 mod bind;
+mod bus;
 mod conn;
 mod control;
 #[cfg(test)]
@@ -62,6 +63,7 @@ use crate::swarm::{self, Limits, Shard};
 use crate::sys::signal::{Signal, Signals};
 use crate::sys::{clock, memory as heap, process};
 use bind::{Bound, Sockets};
+use bus::Bus;
 use control::Shared;
 use desk::Desk;
 use livesync::Livesync;
@@ -127,6 +129,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         keep_secs_max: swarm::life_secs_max(peer_secs),
     };
     let fifos = fifo::open(config)?;
+    let bus = Bus::open(config, workers)?;
     let rules = Rules::new(config, grants, Occasion::Start)?;
     let shared = Arc::new(Shared::new(rules, workers));
     let owners = Owners::new(workers, random().map_err(os("entropy"))?);
@@ -145,7 +148,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         remember::load(path, &gate, &owners, &mut shards, shared.clock.read());
     }
     let workers = assembly
-        .assemble(bound.sockets, shards, &shared)
+        .assemble(bound.sockets, shards, bus.as_ref(), &shared)
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
     let pulses: Vec<_> = workers.iter().map(Worker::pulse).collect();
@@ -164,15 +167,29 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         let started = door.start(&shared, &clerk, &wakes);
         started.map_err(os("threads"))?;
     }
+    let bus = bus.map(|bus| bus.start(&shared, &clerk, &wakes, owners));
+    let bus = bus.transpose().map_err(os("threads"))?;
     // Who doesn't listen any more is no reason not to serve.
     let _ = writeln!(io::stderr(), "ready: {addresses}");
     service::ready(&addresses, pulses).map_err(os("threads"))?;
     control::run(signals, &clerk, &shared, &wakes).map_err(os("signals"))?;
     service::stopping();
+    end(threads, bus, &shared)
+}
+
+/// Sees all off: the workers, and what they have told last.
+fn end(
+    workers: Vec<JoinHandle<io::Result<()>>>,
+    bus: Option<JoinHandle<()>>,
+    shared: &Shared,
+) -> Result<(), Fatal> {
     if let Some(link) = shared.rules().meta.and_then(|policy| policy.link) {
         link.close();
     }
-    threads.into_iter().try_for_each(join)
+    workers.into_iter().try_for_each(join)?;
+    // Should it fail, other nodes hear of it when peers announce again.
+    bus.into_iter().for_each(|bus| drop(bus.join()));
+    Ok(())
 }
 
 /// Waits for the end of a worker.
@@ -247,6 +264,7 @@ impl Assembly {
         &self,
         sockets: Vec<Sockets>,
         shards: Vec<Shard>,
+        bus: Option<&Bus>,
         shared: &Arc<Shared>,
     ) -> io::Result<Vec<(Wake, Worker)>> {
         let polls = sockets.iter().map(|_| Poll::new());
@@ -279,7 +297,8 @@ impl Assembly {
             (desk.worker, desk.started) = (me, shared.started);
             desk.history = Arc::clone(&history);
             desk.follow(shared.pace());
-            workers.push(Worker::new(
+            desk.beside = (me == 0).then(|| Arc::clone(&shared.beside));
+            let mut worker = Worker::new(
                 me,
                 poll,
                 sockets,
@@ -287,7 +306,9 @@ impl Assembly {
                 desk,
                 livesync.transpose()?.flatten(),
                 Arc::clone(shared),
-            )?);
+            )?;
+            worker.ride(bus.map(|bus| bus.lane(me)));
+            workers.push(worker);
         }
         Ok(wakes.into_iter().zip(workers).collect())
     }

@@ -134,6 +134,7 @@ impl Clerk {
         loop {
             match errands.next(self.tempo.is_some().then_some(TICK)) {
                 Some(Errand::Reload) => service::reload(|| self.reload()),
+                Some(Errand::Lists) => self.put_in_force(self.config.clone()),
                 Some(Errand::Amend(note)) => self.amend(&note),
                 Some(Errand::Order(order)) => orders::carry_out(order, &self.shared, &self.wakes),
                 None => {}
@@ -207,6 +208,11 @@ impl Clerk {
             Ok(config) => config,
             Err(fatal) => return log::error!("{fatal}; the configuration in force stays"),
         };
+        self.put_in_force(config);
+    }
+
+    /// Reads the files that a configuration names, and goes by both.
+    fn put_in_force(&mut self, config: Config) {
         match Rules::new(&config, self.grants, Occasion::Reload) {
             Ok(mut rules) => {
                 log::set_max_level(level(&config));
@@ -256,6 +262,7 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         ("access.fifo_add", new.fifo_add != old.fifo_add),
         ("access.fifo_delete", new.fifo_delete != old.fifo_delete),
         ("livesync.cluster.listen", new.livesync != old.livesync),
+        ("bus.*", new.bus != old.bus),
         ("api.listen", new.api != old.api),
     ];
     for (key, _) in differs.iter().filter(|(_, differs)| *differs) {
@@ -274,6 +281,7 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         fifo_add: old.fifo_add.clone(),
         fifo_delete: old.fifo_delete.clone(),
         livesync: old.livesync,
+        bus: old.bus.clone(),
         api: old.api.clone(),
         ..new
     })

@@ -1,5 +1,7 @@
 //! What goes round all workers, to be brought back by the router: sheets, pages, lists.
 
+use std::sync::PoisonError;
+
 use crate::net::desk::Desk;
 use crate::net::inquiry::Inquiry;
 use crate::router::Page;
@@ -162,6 +164,9 @@ pub fn requests(parts: Vec<Round>) -> Vec<u8> {
 fn sheet(shard: &Shard, desk: &Desk) -> Sheet {
     let totals = shard.totals();
     let mut counters = desk.counters.clone();
+    if let Some(beside) = &desk.beside {
+        counters.merge(&beside.lock().unwrap_or_else(PoisonError::into_inner));
+    }
     for family in [Family::V4, Family::V6] {
         let curbs = shard.curbs(family);
         counters.add(family, Count::Early, curbs.early);

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::access::{BadLines, Gate, HashList, KeyList, Nets, Paces, Proxies, Torrents};
+use crate::access::{BadLines, Cookie, Gate, HashList, KeyList, Nets, Paces, Proxies, Torrents};
 use crate::api::Token;
 use crate::config::{Config, HashFile};
 use crate::error::{Exit, Fatal};
@@ -25,6 +25,9 @@ const KEYS_BYTES_MAX: usize = (KeyList::LEN_MAX + 1) << 20;
 /// The largest file with a token in it that is read.
 const TOKEN_BYTES_MAX: usize = 4096;
 
+/// The largest file with the secret of connection ids that is read.
+pub const SECRET_BYTES_MAX: usize = 4096;
+
 /// Descriptors kept for everything that is not a connection, besides the listening sockets: the
 /// polls, the log, files that are read again.
 pub const DESCRIPTORS_KEPT: usize = 32;
@@ -44,6 +47,8 @@ pub struct Rules {
     pub quota: Quota,
     /// What is passed on to other trackers, if anything is.
     pub meta: Option<Policy>,
+    /// How connection ids are made, if others make the same.
+    pub cookie: Option<Cookie>,
     /// What has to be shown to manage the tracker.
     pub api_token: Option<Arc<Token>>,
 }
@@ -92,6 +97,7 @@ impl Rules {
             nodes: config.nodes.clone().into(),
             quota: strangers::quota(config),
             meta: Policy::new(config, occasion)?,
+            cookie: cookie(config)?,
             api_token: api_token(config)?,
         })
     }
@@ -138,6 +144,31 @@ fn gate(config: &Config, occasion: Occasion) -> Result<Gate, Fatal> {
         clients: Arc::new(strangers::clients(config)),
         ip_from_query: nets(&config.ip_from_query),
     })
+}
+
+/// How connection ids are made, if the secret is in a file.
+fn cookie(config: &Config) -> Result<Option<Cookie>, Fatal> {
+    let Some(path) = &config.secret_file else {
+        return Ok(None);
+    };
+    let fatal = |what| Fatal::new(Exit::NoInput, path.display().to_string(), what);
+    let text = match file::read_regular(path, SECRET_BYTES_MAX) {
+        Ok(text) => text,
+        Err(error) if config.bus.as_ref().is_some_and(|bus| bus.secret) => {
+            log::info!(
+                "{}: {error}; until the bus tells it, the secret is drawn",
+                path.display()
+            );
+            return Ok(None);
+        }
+        Err(error) => return Err(fatal(error.to_string())),
+    };
+    let cookie = Cookie::shared(&text).ok_or_else(|| {
+        let what = "the secret has to have 32 characters or more, such as those of openssl rand \
+                    -hex 32";
+        fatal(what.into())
+    })?;
+    Ok(Some(cookie))
 }
 
 /// The token of the management API.

@@ -11,6 +11,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Token};
 
 use crate::net::bind::Sockets;
+use crate::net::bus::Lane;
 use crate::net::desk::Desk;
 use crate::net::herald::Herald;
 use crate::net::inquiry::Teller;
@@ -102,6 +103,7 @@ struct Desks {
     udp: Udp,
     tcp: Tcp,
     livesync: Option<Livesync>,
+    bus: Option<Lane>,
     desk: Desk,
     /// Connections that wait for the sheets of all workers, and whether those are on their way.
     readers: Vec<tcp::Return>,
@@ -145,6 +147,7 @@ impl Worker {
             udp,
             tcp,
             livesync,
+            bus: None,
             desk,
             readers: Vec::new(),
             surveying: false,
@@ -172,6 +175,14 @@ impl Worker {
             sweep_micros: 0,
             drain: Drain::No,
         })
+    }
+
+    /// Shares what it knows with other nodes, if there is a bus.
+    pub fn ride(&mut self, bus: Option<Lane>) {
+        if bus.is_some() {
+            self.router.keep_news();
+        }
+        self.lanes.bus = bus;
     }
 
     /// Its sign of life.
@@ -318,9 +329,7 @@ impl Worker {
         }
         hurry |= self.sweep(now);
         let Worker { router, lanes, .. } = self;
-        if let Some(livesync) = &mut lanes.livesync {
-            livesync.flush(router, &mut lanes.desk);
-        }
+        lanes.tell(router);
         let mut waiting = lanes.send_rounds(router);
         if self.me == 0 {
             waiting |= lanes.teller.serve(&self.shared.hatch, router);
@@ -422,6 +431,25 @@ impl Desks {
             desk: &mut self.desk,
         });
         self.livesync(router, Livesync::go_on);
+        if let Some(bus) = &mut self.bus {
+            bus.learn(router, &mut self.desk);
+        }
+    }
+
+    /// Tells other trackers what is news here.
+    fn tell(&mut self, router: &mut Router) {
+        let desk = &mut self.desk;
+        for news in router.news() {
+            if let Some(livesync) = &mut self.livesync {
+                livesync.tell(&news, desk);
+            }
+            if let Some(bus) = &self.bus {
+                bus.tell(&news, desk);
+            }
+        }
+        if let Some(livesync) = &mut self.livesync {
+            livesync.flush(desk);
+        }
     }
 
     fn is_unfinished(&self) -> bool {
@@ -429,6 +457,7 @@ impl Desks {
         self.udp.is_unfinished()
             || self.tcp.is_unfinished()
             || livesync.is_some_and(Livesync::is_unfinished)
+            || self.bus.as_ref().is_some_and(Lane::is_unfinished)
     }
 
     fn livesync(&mut self, router: &mut Router, act: fn(&mut Livesync, &mut Office<'_>)) {

@@ -134,10 +134,50 @@ pub enum Count {
     MetaHeld,
     /// Answers that could not, since too many did.
     MetaUnheld,
+    /// Peers to be told of to other nodes.
+    BusTold,
+    /// Of these, those that were sent to them.
+    BusSent,
+    /// Those that were not, since too many waited.
+    BusDropped,
+    /// Frames that were sent.
+    BusFrames,
+    /// Bytes of them.
+    BusBytes,
+    /// Frames that came from other nodes and were of use.
+    BusReceived,
+    /// Bytes of them.
+    BusReceivedBytes,
+    /// Peers told of in them that were taken in, or taken out.
+    BusLearned,
+    /// Those the access list denied.
+    BusDenied,
+    /// Those of whom something newer was known.
+    BusStale,
+    /// Those that had been silent for too long since.
+    BusExpired,
+    /// Those that too many waited for.
+    BusLost,
+    /// Frames of this node that came back.
+    BusOwn,
+    /// Frames that came a second time.
+    BusDuplicate,
+    /// Frames that were none, or damaged.
+    BusMalformed,
+    /// Frames that were not signed as they should be.
+    BusForged,
+    /// Frames that seemed to be missing, before they were looked for in the stream.
+    BusMissing,
+    /// Times that the stream was read.
+    BusCaughtUp,
+    /// Connections to the server that were made.
+    BusConnects,
+    /// Those that were lost, and tries that came to nothing.
+    BusFailures,
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 54] = [
+pub const COUNTS: [(Count, &str); 74] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -192,6 +232,26 @@ pub const COUNTS: [(Count, &str); 54] = [
     (Count::MetaLoop, "meta loops"),
     (Count::MetaHeld, "meta held"),
     (Count::MetaUnheld, "meta unheld"),
+    (Count::BusTold, "bus told"),
+    (Count::BusSent, "bus sent"),
+    (Count::BusDropped, "bus dropped"),
+    (Count::BusFrames, "bus frames"),
+    (Count::BusBytes, "bus bytes"),
+    (Count::BusReceived, "bus received"),
+    (Count::BusReceivedBytes, "bus received bytes"),
+    (Count::BusLearned, "bus learned"),
+    (Count::BusDenied, "bus denied"),
+    (Count::BusStale, "bus stale"),
+    (Count::BusExpired, "bus expired"),
+    (Count::BusLost, "bus lost"),
+    (Count::BusOwn, "bus own"),
+    (Count::BusDuplicate, "bus duplicates"),
+    (Count::BusMalformed, "bus malformed"),
+    (Count::BusForged, "bus forged"),
+    (Count::BusMissing, "bus missing"),
+    (Count::BusCaughtUp, "bus caught up"),
+    (Count::BusConnects, "bus connects"),
+    (Count::BusFailures, "bus failures"),
 ];
 
 /// The counters of one worker, or the sum of several.
@@ -227,7 +287,8 @@ impl Counters {
             .wrapping_add(self.of(Family::V6, what))
     }
 
-    fn merge(&mut self, other: &Counters) {
+    /// Adds those of another.
+    pub fn merge(&mut self, other: &Counters) {
         for (family, others) in self.0.iter_mut().zip(&other.0) {
             for (count, other) in family.iter_mut().zip(others) {
                 *count = count.wrapping_add(*other);

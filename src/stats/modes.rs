@@ -45,7 +45,7 @@ pub enum Mode {
 }
 
 /// Every mode there is.
-const MODES: [(&str, Mode); 24] = [
+const MODES: [(&str, Mode); 25] = [
     ("peer", Mode::Text(peer)),
     ("torr", Mode::Text(torr)),
     ("conn", Mode::Text(conn)),
@@ -70,6 +70,7 @@ const MODES: [(&str, Mode); 24] = [
     ("statedump", Mode::State),
     // Our own.
     ("letters", Mode::Text(letters)),
+    ("bus", Mode::Text(bus)),
     ("counters", Mode::Text(counters)),
 ];
 
@@ -274,6 +275,23 @@ fn letters(report: &Report) -> String {
     )
 }
 
+/// Not one of opentracker's: peers told to other nodes and learned from them, and what the bus did.
+fn bus(report: &Report) -> String {
+    let count = |what| report.sum.counters.total(what);
+    let (told, learned) = (count(Count::BusTold), count(Count::BusLearned));
+    let [tell, learn] = [told, learned].map(|n| n / u64::from(report.uptime.max(1)));
+    let lines = COUNTS.iter().filter_map(|(what, name)| {
+        let name = name.strip_prefix("bus ")?;
+        Some(format!("\n{name}: {}", count(*what)))
+    });
+    let since = since(report.uptime);
+    let head = format!(
+        "{told}\n{learned}\n{since}\n\
+         trackerd bus, {tell} peers/s told :: {learn} peers/s learned."
+    );
+    [head].into_iter().chain(lines).collect()
+}
+
 /// What becomes of requests by HTTP, by name.
 const FATES: [(Fate, &str); 3] = [
     (Fate::Asked, "http requests"),
@@ -348,6 +366,8 @@ pub(super) mod tests {
             (Family::V4, Count::SyncReceived, 4),
             (Family::V4, Count::SyncRecord, 10),
             (Family::V6, Count::SyncRecord, 3),
+            (Family::V4, Count::BusTold, 200),
+            (Family::V6, Count::BusLearned, 134),
         ] {
             sum.counters.add(family, what, n);
         }
@@ -450,6 +470,12 @@ pub(super) mod tests {
             "10\n3\n67 seconds (0 hours)\n\
              trackerd udp announces, 3 of 10 passed on by letter"
         );
+        let bus = text("bus");
+        assert!(bus.starts_with(
+            "200\n134\n67 seconds (0 hours)\n\
+             trackerd bus, 2 peers/s told :: 2 peers/s learned.\ntold: 200\nsent: 0\n"
+        ));
+        assert!(bus.ends_with("\nconnects: 0\nfailures: 0") && bus.contains("\nlearned: 134\n"));
         let all = text("counters");
         assert!(all.contains("udp connects: 0 8\n") && all.contains("tcp accepted: 65 0\n"));
         assert_eq!(all.lines().count(), COUNTS.len() + FATES.len() + 2);

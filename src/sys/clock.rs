@@ -42,16 +42,23 @@ impl Clock {
 /// It is right past 2038 on every build; `SystemTime::now`, which panics then where musl's
 /// `time_t` has 32 bits, is called nowhere else.
 pub fn wall() -> u64 {
-    u64::try_from(wall_clock::seconds()).unwrap_or(0)
+    wall_millis() / 1000
+}
+
+/// The same in milliseconds.
+pub fn wall_millis() -> u64 {
+    u64::try_from(wall_clock::millis()).unwrap_or(0)
 }
 
 #[cfg(not(all(target_env = "musl", target_pointer_width = "32")))]
 mod wall_clock {
     use std::time::SystemTime;
 
-    pub fn seconds() -> i64 {
+    pub fn millis() -> i64 {
         let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since_1970.map_or(0, |time| i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+        since_1970.map_or(0, |time| {
+            i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+        })
     }
 }
 
@@ -72,12 +79,14 @@ mod wall_clock {
         fn __clock_gettime64(clock: libc::clockid_t, time: *mut Timespec64) -> libc::c_int;
     }
 
-    pub fn seconds() -> i64 {
+    pub fn millis() -> i64 {
         let mut time = Timespec64::default();
         // SAFETY: the pointer is to a structure of ours, as large as the one that is written. The
         // call cannot fail for this clock; if it did, the time would be 0.
         unsafe { __clock_gettime64(libc::CLOCK_REALTIME, &mut time) };
         time.seconds
+            .saturating_mul(1000)
+            .saturating_add(time.nanoseconds / 1_000_000)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Reads a regular file of at most `bytes_max`; anything else could block, or never end.
@@ -28,12 +28,19 @@ pub fn read_regular(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
 }
 
 /// Puts a file in the place of what is there, whole or not at all: even a system that fails leaves
-/// one or the other.
+/// one or the other. Who else may read it stays as it was; a new one is for its owner alone.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mode = fs::metadata(path).map_or(0o600, |about| about.permissions().mode() & 0o777);
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = Path::new(&name);
-    let mut file = File::create(new)?;
+    // One that was left behind may be somebody else's, or a link.
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(mode).open(new)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     let replaced = written.and_then(|()| fs::rename(new, path));
     if replaced.is_err() {
@@ -59,4 +66,28 @@ pub fn open_fifo(path: &Path) -> io::Result<File> {
     }
     // A reader who also holds the other end neither waits for writers nor sees them leave.
     OpenOptions::new().read(true).write(true).open(path)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_stays_as_readable_as_it_was() {
+        let dir = std::env::temp_dir().join(format!("trackerd-replace-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("list");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        replace(&path, b"one").unwrap();
+        assert_eq!((fs::read(&path).unwrap(), mode()), (b"one".to_vec(), 0o600));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        // Somebody was interrupted.
+        fs::write(dir.join("list.new"), b"half").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!((fs::read(&path).unwrap(), mode()), (b"two".to_vec(), 0o644));
+        assert!(replace(&dir.join("missing/list"), b"x").is_err());
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }

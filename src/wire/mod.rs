@@ -9,6 +9,7 @@
 
 pub mod answer;
 pub mod bencode;
+pub mod bus;
 pub mod chunked;
 pub mod compact;
 mod decimal;

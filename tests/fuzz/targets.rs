@@ -14,7 +14,7 @@ use trackerd::wire::bencode::Value;
 use trackerd::wire::dump::{Format, State};
 use trackerd::wire::http::{HEAD_LEN_MAX, Head, Method, Response, Status, Version, emit_request};
 use trackerd::wire::proxy::Preface;
-use trackerd::wire::{compact, livesync, place, query, udp};
+use trackerd::wire::{bus, compact, livesync, place, query, udp};
 
 macro_rules! targets {
     ($($name:ident),* $(,)?) => {
@@ -28,6 +28,7 @@ targets! {
     announce_query,
     api_request,
     bencode,
+    bus_frame,
     command_line,
     compact_peers,
     config_file,
@@ -92,6 +93,39 @@ pub fn livesync_packet(bytes: &[u8]) {
         assert_eq!(again.tracker_id, packet.tracker_id);
         assert!(again.records().eq([Some(record)]));
     }
+}
+
+/// What is read from a frame, written again, is the frame; and any bytes may follow a head.
+pub fn bus_frame(bytes: &[u8]) {
+    bus_frame_with(bytes, &bus_sum);
+    // Whatever follows the head, the checksum is right.
+    if let Some((head, _)) = bytes.split_last_chunk::<4>() {
+        bus_frame_with(&[head, &bus_sum(head).to_be_bytes()].concat(), &bus_sum);
+    }
+}
+
+fn bus_frame_with(bytes: &[u8], sum: &dyn Fn(&[u8]) -> u32) {
+    let Some(frame) = bus::Frame::parse(bytes, sum) else {
+        return;
+    };
+    assert_eq!(frame.records().count(), frame.len);
+    let mut emitted = Vec::new();
+    bus::begin(&frame.head, frame.signature.is_some(), &mut emitted);
+    for record in frame.records() {
+        assert_ne!(record.peer.port(), 0);
+        record.emit(&mut emitted);
+    }
+    bus::close(frame.len, sum, &mut emitted);
+    emitted.extend(frame.signature.iter().flat_map(|(_, tag)| **tag));
+    let again = bus::Frame::parse(&emitted, sum).unwrap();
+    assert_eq!((again.head, again.len), (frame.head, frame.len));
+    assert!(again.records().eq(frame.records()));
+}
+
+/// Any sum will do.
+fn bus_sum(bytes: &[u8]) -> u32 {
+    let step = |sum: u32, byte: &u8| sum.wrapping_mul(31).wrapping_add(u32::from(*byte));
+    bytes.iter().fold(7, step)
 }
 
 /// A preface is the same however its bytes are cut, and when it is written again.

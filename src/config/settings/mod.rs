@@ -5,6 +5,7 @@ mod access;
 mod addresses;
 mod announces;
 mod api;
+mod bus;
 mod cluster;
 mod extensions;
 mod http;
@@ -198,8 +199,9 @@ impl Flag {
 }
 
 /// The features that settings need, and whether this build has them.
-const FEATURES: [(&str, bool); 6] = [
+const FEATURES: [(&str, bool); 7] = [
     ("api", cfg!(feature = "api")),
+    ("bus", cfg!(feature = "bus")),
     ("cluster", cfg!(feature = "cluster")),
     ("dht", cfg!(feature = "dht")),
     ("meta", cfg!(feature = "meta")),
@@ -263,6 +265,10 @@ pub static SECTIONS: &[Section] = &[
     Section {
         title: "Meta-tracker",
         settings: meta::META,
+    },
+    Section {
+        title: "Many nodes",
+        settings: bus::BUS,
     },
     Section {
         title: "Memory",

@@ -79,6 +79,22 @@ const ROWS: &[Row] = &[
             (Count::SyncUnsent, "what=\"unsent\",")]),
     ("livesync_records", "Peers told of by live sync.",
         &[(Count::SyncRecord, "what=\"received\","), (Count::SyncDenied, "what=\"denied\",")]),
+    ("bus_peers", "Peers told to other nodes and by them, by what became of it.",
+        &[(Count::BusTold, "what=\"told\","), (Count::BusSent, "what=\"sent\","),
+            (Count::BusDropped, "what=\"dropped\","), (Count::BusLearned, "what=\"learned\","),
+            (Count::BusDenied, "what=\"denied\","), (Count::BusStale, "what=\"stale\","),
+            (Count::BusExpired, "what=\"expired\","), (Count::BusLost, "what=\"lost\",")]),
+    ("bus_frames", "Frames between nodes, by what became of them.",
+        &[(Count::BusFrames, "what=\"sent\","), (Count::BusReceived, "what=\"received\","),
+            (Count::BusOwn, "what=\"own\","), (Count::BusDuplicate, "what=\"duplicate\","),
+            (Count::BusMalformed, "what=\"malformed\","), (Count::BusForged, "what=\"forged\","),
+            (Count::BusMissing, "what=\"missing\",")]),
+    ("bus_bytes", "Bytes of frames between nodes.",
+        &[(Count::BusBytes, "direction=\"sent\","),
+            (Count::BusReceivedBytes, "direction=\"received\",")]),
+    ("bus_connections", "What became of connections to the server where nodes meet.",
+        &[(Count::BusConnects, "what=\"made\","), (Count::BusFailures, "what=\"failed\","),
+            (Count::BusCaughtUp, "what=\"caught_up\",")]),
 ];
 
 const FAMILIES: [(Family, &str); 2] = [(Family::V4, "ipv4"), (Family::V6, "ipv6")];
