@@ -18,7 +18,7 @@ FEATURES_WITHOUT_META = $(shell sed -n '/^default = \[/,/^\]/s/^ *"\(.*\)",/\1/p
 	grep -vx 'meta\|dht\|pex' | paste -sd, -)
 
 .PHONY: help run build router test check fmt clippy unit models scenarios clients beside operators \
-	meta functional torture fuzz man package dist openwrt bench soak cross test-cross size install \
+	bus meta functional torture fuzz man package dist openwrt bench soak cross test-cross size install \
 	uninstall clean need-cc need-clients need-cross
 
 help: ## List the targets.
@@ -106,6 +106,15 @@ torture: build need-clients ## What strangers can do to a tracker; all of it wit
 		echo "SKIPPED: the torture: there is no /usr/bin/python3"; \
 	fi
 
+bus: build ## Many nodes with a real Redis, and proxies that spread torrents over trackers.
+	@if [ -x /usr/bin/python3 ]; then \
+		sh functional-tests/bus/install.sh; \
+		/usr/bin/python3 functional-tests/bus/run.py --binary $(RELEASE) && \
+		/usr/bin/python3 functional-tests/bus/edge.py --binary $(RELEASE); \
+	else \
+		echo "SKIPPED: the tests of many nodes: there is no /usr/bin/python3"; \
+	fi
+
 package: router ## Packages for OpenWrt: make package TARGET=mipsel, into target/package.
 	@test -n "$(TARGET)" || { echo "for which processor? make package TARGET=mipsel" >&2; exit 64; }
 	scripts/openwrt/package.py --target $(TARGET)
@@ -128,7 +137,7 @@ man: need-cc ## Make manual and completions anew, after a change of the settings
 fuzz: need-cc ## Every fuzz target on seeded inputs.
 	$(CARGO) test --locked --test fuzz
 
-functional: scenarios clients beside operators meta ## The tests of the real binary from outside.
+functional: scenarios clients beside operators bus meta ## The tests of the real binary from outside.
 
 cross: need-cross ## The tests of one other processor: big endian, 32 bits, without an FPU.
 	@if command -v python3 >/dev/null; then \
