@@ -14,6 +14,7 @@ _trackerd() {
         --test
         --health
         --check-system
+        --stats
         -V
         -v
         --version

@@ -10,6 +10,7 @@ complete -c trackerd -s A -x -d 'Bless: access.stats, access.proxy and livesync.
 complete -c trackerd -s t -l test -d 'Check the configuration and end'
 complete -c trackerd -l health -d 'Ask the tracker that runs so whether it answers, and end: 0 for yes, 1 for no'
 complete -c trackerd -l check-system -d 'Say what to change on this system, and end'
+complete -c trackerd -l stats -d 'Ask the tracker that runs so what it knows of other trackers, and end'
 complete -c trackerd -s V -s v -l version -d 'Show the version and end'
 complete -c trackerd -s h -l help -d 'Show this text and end'
 complete -c trackerd -l listen.tcp_udp -x -d 'Serve HTTP and UDP on this address; * means all, of IPv4 and IPv6'
