@@ -118,6 +118,11 @@ impl<'a> Value<'a> {
         split_value(bytes, DEPTH_MAX)
     }
 
+    /// The same for values that may be longer, such as the metadata of torrents (BEP 9).
+    pub fn parse_long(bytes: &'a [u8]) -> Option<(Value<'a>, &'a [u8])> {
+        split_value(bytes, DEPTH_MAX)
+    }
+
     /// The number, if it is one and fits.
     pub fn int<T: TryFrom<i64>>(self) -> Option<T> {
         match self {

@@ -1,12 +1,15 @@
 //! Shakes hands with a peer: whether its torrent is public, and whom else it knows.
 //!
 //! A client that has the metadata of a public torrent offers to send it, and says how long it is
-//! (BEP 9, BEP 10); for a private torrent it offers nothing (BEP 27), and as long as it has no
-//! metadata it can't know. So both have to be there; anything else proves nothing.
+//! (BEP 9, BEP 10). For a private torrent some offer nothing (libtorrent, Transmission), others the
+//! same (aria2, rTorrent), and as long as it has no metadata it can't know. So the metadata itself
+//! is asked for, and has to be there, whole and without the mark of private ones (BEP 27); anything
+//! else proves nothing.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use super::job::{Failure, Found, Proof};
@@ -22,19 +25,25 @@ const EXTENDED: (usize, u8) = (25, 0x10);
 /// A message of BEP 10, and of these the handshake.
 const MESSAGE_EXTENDED: u8 = 20;
 const EXTENDED_HANDSHAKE: u8 = 0;
-/// As what we want to be sent peers.
+/// As what we want to be sent peers, and metadata.
 const OUR_PEX: u8 = 1;
+const OUR_METADATA: u8 = 2;
 
-/// The longest message that is looked into. Others, such as bitfields, are passed over.
-const MESSAGE_LEN_MAX: usize = 16 << 10;
+/// The longest message that is looked into, a piece of metadata and what is before it. Others, such
+/// as bitfields, are passed over.
+const MESSAGE_LEN_MAX: usize = (16 << 10) + 256;
+/// Metadata come in pieces of this length, the last may be shorter; longer ones prove nothing.
+const PIECE_LEN: usize = 16 << 10;
+const METADATA_LEN_MAX: usize = 1 << 20;
 /// All that is read of a peer.
-const BYTES_MAX: usize = 512 << 10;
-/// How long a connection may take, and how long each of so many looks for bytes.
+const BYTES_MAX: usize = (512 << 10) + METADATA_LEN_MAX;
+/// How long a connection may take, and how long it is until the next look if there was nothing.
 const CONNECT: Duration = Duration::from_millis(2500);
-const LOOK: Duration = Duration::from_millis(250);
-const LOOKS: usize = 10;
-/// Further looks if peers are to be told.
-const LOOKS_PEX: usize = 20;
+const LOOK: Duration = Duration::from_millis(25);
+/// Looks at nothing until the peer is given up; so many more if it has metadata to give, or peers.
+const LOOKS: usize = 100;
+const LOOKS_METADATA: usize = 100;
+const LOOKS_PEX: usize = 200;
 
 /// Looks at a peer.
 ///
@@ -56,37 +65,33 @@ pub fn probe(info_hash: &InfoHash, peer: SocketAddr, wants_pex: bool) -> Result<
 
 fn converse(peer: SocketAddr, talk: &mut Talk) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&peer, CONNECT)?;
-    stream.set_read_timeout(Some(LOOK))?;
-    stream.set_write_timeout(Some(LOOK))?;
-    stream.write_all(&talk.greeting())?;
+    stream.set_nonblocking(true)?;
     let mut room = [0; 16 << 10];
-    let mut looks = LOOKS;
-    let mut patient = false;
-    while looks > 0 && !talk.is_over() {
-        looks -= 1;
+    let mut looks = 0;
+    while looks < talk.patience() && !talk.is_over() {
+        // What we say is short enough for whatever room there is.
+        stream.write_all(&std::mem::take(&mut talk.says))?;
         match stream.read(&mut room) {
             Ok(0) => break,
             Ok(len) => talk.hear(&room[..len]),
-            Err(error) if is_timeout(&error) => {}
+            // There is no clock here: only looks at nothing are counted, and bytes.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                looks += 1;
+                thread::sleep(LOOK);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
-        }
-        if talk.waits_for_pex && !patient {
-            patient = true;
-            looks += LOOKS_PEX;
         }
     }
     Ok(())
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
-    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
 /// What was said so far; bytes come in pieces of any size.
 struct Talk {
     info_hash: InfoHash,
     wants_pex: bool,
+    /// What is to be sent.
+    says: Vec<u8>,
     /// What has not been understood yet.
     bytes: Vec<u8>,
     /// Of a message that is passed over, what has yet to come.
@@ -96,6 +101,10 @@ struct Talk {
     is_refused: bool,
     /// Whether it has said what it offers, or that it knows no extensions.
     is_known: bool,
+    /// As what it wants to be asked for metadata, and how long these are, while they are wanted.
+    offer: Option<(u8, usize)>,
+    /// Those that have come.
+    metadata: Vec<u8>,
     proof: Proof,
     waits_for_pex: bool,
     peers: Vec<PeerAddr>,
@@ -103,27 +112,29 @@ struct Talk {
 
 impl Talk {
     fn new(info_hash: InfoHash, wants_pex: bool) -> Talk {
-        Talk {
+        let mut talk = Talk {
             info_hash,
             wants_pex,
+            says: Vec::new(),
             bytes: Vec::new(),
             skip: 0,
             heard: 0,
             greeted: false,
             is_refused: false,
             is_known: false,
+            offer: None,
+            metadata: Vec::new(),
             proof: Proof::Unproven,
             waits_for_pex: false,
             peers: Vec::new(),
-        }
+        };
+        talk.says = talk.greeting();
+        talk
     }
 
-    /// The handshake and what we offer.
+    /// The handshake. What we offer is said once theirs is there: aria2 doesn't look at what comes
+    /// along with it until more comes.
     fn greeting(&self) -> Vec<u8> {
-        let offer = match self.wants_pex {
-            true => &b"d1:md6:ut_pexi1eee"[..],
-            false => b"d1:mdee",
-        };
         let mut bytes = PROTOCOL.to_vec();
         bytes.extend_from_slice(&[0, 0, 0, 0, 0, EXTENDED.1, 0, 0]);
         bytes.extend_from_slice(&self.info_hash.0);
@@ -131,16 +142,19 @@ impl Talk {
         // Nothing depends on this being hard to guess.
         let random = RandomState::new().hash_one(0);
         bytes.extend(format!("{random:016x}").bytes().take(12));
-        let len = offer.len() as u32 + 2;
-        bytes.extend_from_slice(&len.to_be_bytes());
-        bytes.extend_from_slice(&[MESSAGE_EXTENDED, EXTENDED_HANDSHAKE]);
-        bytes.extend_from_slice(offer);
         bytes
     }
 
     /// Whether there is nothing more to hear.
     fn is_over(&self) -> bool {
-        self.is_refused || self.heard > BYTES_MAX || self.is_known && !self.waits_for_pex
+        let waits = self.waits_for_pex || self.offer.is_some();
+        self.is_refused || self.heard > BYTES_MAX || self.is_known && !waits
+    }
+
+    /// How often nothing may be there.
+    fn patience(&self) -> usize {
+        let more = |is_so: bool, looks: usize| if is_so { looks } else { 0 };
+        LOOKS + more(self.offer.is_some(), LOOKS_METADATA) + more(self.waits_for_pex, LOOKS_PEX)
     }
 
     fn hear(&mut self, mut bytes: &[u8]) {
@@ -161,6 +175,13 @@ impl Talk {
         self.greeted = is_same;
         self.is_refused = !is_same;
         self.is_known = is_same && theirs[EXTENDED.0] & EXTENDED.1 == 0;
+        let offer = match self.wants_pex {
+            true => &b"d1:md11:ut_metadatai2e6:ut_pexi1eee"[..],
+            false => b"d1:md11:ut_metadatai2eee",
+        };
+        if is_same {
+            extended(EXTENDED_HANDSHAKE, offer, &mut self.says);
+        }
     }
 
     /// Understands the next message, if it is there.
@@ -185,6 +206,7 @@ impl Talk {
                 self.peers = pex::parse(said);
                 self.waits_for_pex = false;
             }
+            [MESSAGE_EXTENDED, OUR_METADATA, ref said @ ..] => self.take_piece(said),
             _ => {}
         }
         true
@@ -197,14 +219,75 @@ impl Talk {
             return;
         };
         let offers = dict.value(b"m").and_then(Value::dict);
-        let offers = |name: &[u8]| offers.is_some_and(|offers| number(offers, name) > 0);
-        if offers(b"ut_metadata") && number(dict, b"metadata_size") > 0 {
-            self.proof = Proof::Public;
-        }
+        let offers = |name: &[u8]| offers.map_or(0, |offers| number(offers, name));
+        let size = number(dict, b"metadata_size") as usize;
+        let kind = u8::try_from(offers(b"ut_metadata")).unwrap_or(0);
         self.is_known = true;
+        if kind == 0 || size == 0 || size > METADATA_LEN_MAX {
+            return;
+        }
+        self.offer = Some((kind, size));
+        self.ask(kind);
         // For a torrent that may be private nobody is asked for others.
-        self.waits_for_pex = self.wants_pex && self.proof == Proof::Public && offers(b"ut_pex");
+        self.waits_for_pex = self.wants_pex && offers(b"ut_pex") > 0;
     }
+
+    /// Asks for the next piece of the metadata.
+    fn ask(&mut self, kind: u8) {
+        let piece = self.metadata.len() / PIECE_LEN;
+        let request = format!("d8:msg_typei0e5:piecei{piece}ee");
+        extended(kind, request.as_bytes(), &mut self.says);
+    }
+
+    /// Takes in a piece of the metadata, which has to be the next, or is none at all.
+    fn take_piece(&mut self, said: &[u8]) {
+        let Some((kind, size)) = self.offer else {
+            return;
+        };
+        let wanted = PIECE_LEN.min(size - self.metadata.len());
+        let piece = match Value::parse(said) {
+            Some((Value::Dict(dict), piece)) if number(dict, b"msg_type") == 1 => piece,
+            _ => &[],
+        };
+        if piece.len() != wanted {
+            return self.conclude(Proof::Unproven);
+        }
+        self.metadata.extend_from_slice(piece);
+        match self.metadata.len() == size {
+            true => self.conclude(proof(&self.metadata)),
+            false => self.ask(kind),
+        }
+    }
+
+    /// There is nothing more to be had about this.
+    fn conclude(&mut self, proof: Proof) {
+        self.proof = proof;
+        self.offer = None;
+        self.metadata = Vec::new();
+        self.waits_for_pex &= proof == Proof::Public;
+        if proof == Proof::Unproven {
+            self.peers.clear();
+        }
+    }
+}
+
+/// What the metadata of a torrent say.
+fn proof(metadata: &[u8]) -> Proof {
+    let Some((Value::Dict(info), [])) = Value::parse_long(metadata) else {
+        return Proof::Unproven;
+    };
+    match info.value(b"private") {
+        None | Some(Value::Int(0)) => Proof::Public,
+        Some(_) => Proof::Unproven,
+    }
+}
+
+/// Puts a message of an extension behind others.
+fn extended(kind: u8, said: &[u8], out: &mut Vec<u8>) {
+    let len = said.len() as u32 + 2;
+    out.extend_from_slice(&len.to_be_bytes());
+    out.extend_from_slice(&[MESSAGE_EXTENDED, kind]);
+    out.extend_from_slice(said);
 }
 
 fn number(dict: Dict<'_>, key: &[u8]) -> u32 {
@@ -233,7 +316,7 @@ mod tests {
     const HASH: InfoHash = InfoHash([7; 20]);
     /// What clients were seen to offer: with metadata, for a private torrent, for a magnet link
     /// whose metadata has not come yet.
-    const PUBLIC: &[u8] = b"d1:md11:ut_metadatai2e6:ut_pexi1ee13:metadata_sizei31235ee";
+    const OFFER: &str = "d1:md11:ut_metadatai9e6:ut_pexi1ee13:metadata_sizei";
     const PRIVATE: &[u8] = b"d1:md11:upload_onlyi3ee1:v5:a/2.0e";
     const MAGNET: &[u8] = b"d1:md11:ut_metadatai2e6:ut_pexi1eee";
 
@@ -258,51 +341,96 @@ mod tests {
         talk
     }
 
+    fn offer(size: usize) -> Vec<u8> {
+        format!("{OFFER}{size}ee").into_bytes()
+    }
+
+    fn metadata(mark: &str) -> Vec<u8> {
+        let pieces = "x".repeat(40_000);
+        format!("d6:lengthi9e4:name1:a6:pieces40000:{pieces}{mark}e").into_bytes()
+    }
+
+    /// The handshakes of a client, a bitfield, as it mostly comes, and all pieces of its metadata.
+    fn told(offer: &[u8], metadata: &[u8]) -> Vec<u8> {
+        let mut said = [
+            greeting(HASH, 0x10),
+            message(&[5], &[0xff; 50_000]),
+            message(&[20, 0], offer),
+        ]
+        .concat();
+        for (at, piece) in metadata.chunks(PIECE_LEN).enumerate() {
+            let head = format!("d8:msg_typei1e5:piecei{at}e10:total_sizei1ee");
+            said.extend(message(
+                &[20, OUR_METADATA],
+                &[head.as_bytes(), piece].concat(),
+            ));
+        }
+        said
+    }
+
     #[test]
-    fn only_a_client_with_metadata_to_give_proves_anything() {
-        for piece in [1, 7, 1000] {
-            for (offer, proof) in [
-                (PUBLIC, Proof::Public),
-                (PRIVATE, Proof::Unproven),
-                (MAGNET, Proof::Unproven),
-                (
-                    b"d1:md11:ut_metadatai0ee13:metadata_sizei5ee",
-                    Proof::Unproven,
-                ),
-                (
-                    b"d1:md11:ut_metadatai2ee13:metadata_sizei0ee",
-                    Proof::Unproven,
-                ),
-                (b"d13:metadata_sizei5ee", Proof::Unproven),
+    fn only_metadata_without_the_mark_prove_anything() {
+        for piece in [11, 1000, 100_000] {
+            for (mark, proof) in [
+                ("", Proof::Public),
+                ("7:privatei0e", Proof::Public),
+                ("7:privatei1e", Proof::Unproven),
+                ("7:privatei2e", Proof::Unproven),
+                ("7:private1:1", Proof::Unproven),
             ] {
-                // A bitfield comes first, as it mostly does.
-                let said = [
-                    greeting(HASH, 0x10),
-                    message(&[5], &[0xff; 50_000]),
-                    message(&[20, 0], offer),
-                ];
-                let talk = heard(&said.concat(), piece);
-                assert_eq!((talk.is_known, talk.proof), (true, proof));
+                let metadata = metadata(mark);
+                let talk = heard(&told(&offer(metadata.len()), &metadata), piece);
+                assert_eq!((talk.is_known, talk.proof), (true, proof), "{mark}");
+                let requests = talk.says.windows(14).filter(|w| w == b"8:msg_typei0e5");
+                assert_eq!(requests.count(), 3);
             }
         }
     }
 
     #[test]
+    fn offers_and_halves_prove_nothing() {
+        let whole = metadata("");
+        for offer in [
+            PRIVATE,
+            MAGNET,
+            b"d1:md11:ut_metadatai0ee13:metadata_sizei5ee",
+            b"d1:md11:ut_metadatai2ee13:metadata_sizei0ee",
+            b"d1:md11:ut_metadatai2ee13:metadata_sizei99999999ee",
+            b"d1:md11:ut_metadatai256ee13:metadata_sizei5ee",
+            b"d13:metadata_sizei5ee",
+            &offer(whole.len() - 1),
+            &offer(whole.len() + 1),
+            &offer(5),
+        ] {
+            let talk = heard(&told(offer, &whole), 999);
+            assert_eq!((talk.is_known, talk.proof), (true, Proof::Unproven));
+        }
+        let half = heard(&told(&offer(whole.len()), &whole[..PIECE_LEN]), 999);
+        assert_eq!((half.is_over(), half.proof), (false, Proof::Unproven));
+        let refusal = message(&[20, OUR_METADATA], b"d8:msg_typei2e5:piecei0ee");
+        let refused = [told(&offer(whole.len()), b""), refusal].concat();
+        let refused = heard(&refused, 999);
+        assert_eq!((refused.is_over(), refused.proof), (true, Proof::Unproven));
+    }
+
+    #[test]
     fn others_are_told_of_by_public_torrents_only() {
-        let pex = b"d5:added6:\x0a\0\0\x01\x1a\xe1e";
-        let said = |offer: &[u8]| {
-            let parts = [
-                greeting(HASH, 0x10),
-                message(&[20, 0], offer),
-                message(&[20, 1], pex),
-            ];
-            parts.concat()
-        };
-        assert_eq!(
-            heard(&said(PUBLIC), 3).peers.len(),
-            usize::from(pex::IS_BUILT)
-        );
-        assert_eq!(heard(&said(MAGNET), 3).peers, []);
+        let pex = message(&[20, 1], b"d5:added6:\x0a\0\0\x01\x1a\xe1e");
+        for (mark, peers) in [("", usize::from(pex::IS_BUILT)), ("7:privatei1e", 0)] {
+            let metadata = metadata(mark);
+            let told = told(&offer(metadata.len()), &metadata);
+            // Before the metadata or after them.
+            let greeted = 68 + 4 + 1 + 50_000 + message(&[20, 0], &offer(metadata.len())).len();
+            let (before, after) = told.split_at(greeted);
+            for said in [
+                [before, &pex, after].concat(),
+                [before, after, &pex].concat(),
+            ] {
+                assert_eq!(heard(&said, 30).peers.len(), peers);
+            }
+        }
+        let magnet = [told(MAGNET, b""), pex].concat();
+        assert_eq!(heard(&magnet, 3).peers, []);
     }
 
     #[test]
@@ -328,7 +456,9 @@ mod tests {
             stream.read_exact(&mut asked).unwrap();
             assert_eq!(asked[28..48], HASH.0);
             stream.write_all(&greeting(HASH, 0x10)).unwrap();
-            stream.write_all(&message(&[20, 0], PUBLIC)).unwrap();
+            let metadata = metadata("");
+            let said = told(&offer(metadata.len()), &metadata);
+            stream.write_all(&said[HANDSHAKE_LEN..]).unwrap();
             // Until the other one has heard enough.
             let _ = stream.read_to_end(&mut Vec::new());
         });
