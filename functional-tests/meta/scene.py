@@ -174,8 +174,7 @@ class Farm:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind((STRANGER, 0))
             sock.settimeout(5.0)
-            asked = {"id": b"a stranger's own node", "info_hash": info_hash}
-            asked["id"] = asked["id"][:20]
+            asked = {"id": b"an id of twenty byte", "info_hash": info_hash}
             for address in FARM_ADDRESSES:
                 sock.connect((address, FARM_PORT))
                 token = _query(sock, "get_peers", asked)[b"token"]
@@ -194,10 +193,6 @@ class Farm:
     @property
     def settings(self) -> list[str]:
         return [f"meta.dht_bootstrap {address}:{FARM_PORT}" for address in FARM_ADDRESSES[:2]]
-
-    @property
-    def places(self) -> list[str]:
-        return [f"{address}:{FARM_PORT}" for address in FARM_ADDRESSES]
 
     def close(self) -> None:
         self._child.kill()

@@ -86,6 +86,7 @@ class Upstream:
         self.close()
 
     def close(self) -> None:
+        """Ends it, if it has not ended yet."""
         raise NotImplementedError
 
 
@@ -118,6 +119,8 @@ class UdpUpstream(Upstream):
         return f"udp://{self.place}/announce"
 
     def close(self) -> None:
+        if self._ending.is_set():
+            return
         self._ending.set()
         # A datagram of nothing wakes the thread.
         with socket.socket(self._socket.family, socket.SOCK_DGRAM) as waker:
@@ -232,6 +235,8 @@ class HttpUpstream(Upstream):
         return f"{self.scheme}://{self.place}/list"
 
     def close(self) -> None:
+        if self._ending.is_set():
+            return
         self._ending.set()
         self._server.shutdown()
         self._server.server_close()
