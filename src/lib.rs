@@ -25,10 +25,11 @@
 //!
 //! Off the road there are the main thread, which brings the workers up and heeds signals, and a
 //! clerk, who reads files and the load: what they change, the workers take over whole at their next
-//! turn. A herald writes status lines, and some threads serve the management API, which asks the
-//! workers by what goes round all of them. The bus has threads that talk to its server, and rings
-//! between them and the workers, in which nobody waits. A worker that panics keeps its sockets and
-//! begins anew with nothing; a watchdog sees to it that none of them hangs.
+//! turn. A scribe writes snapshots of what the workers hand him piece by piece. A herald writes
+//! status lines, and some threads serve the management API, which asks the workers by what goes
+//! round all of them. The bus has threads that talk to its server, and rings between them and the
+//! workers, in which nobody waits. A worker that panics keeps its sockets and begins anew with
+//! nothing; a watchdog sees to it that none of them hangs.
 //!
 //! # The rooms, and whom they may name
 //!
@@ -45,6 +46,7 @@
 //! | [`cluster`] | live sync with other trackers: a side room, feature `cluster` | types, wire |
 //! | [`meta`] | what other trackers know: a side room, feature `meta` | types, wire |
 //! | [`bus`] | other nodes of the tracker, by Redis: a side room, feature `bus` | types, wire |
+//! | [`persist`] | swarms in a file: a side room, feature `persist` | types, wire |
 //! | [`api`] | what operators' programs ask and change: a side room, feature `api` | types, wire |
 //! | [`supervisor`] | who started us: a side room, feature `systemd` | types |
 //! | [`advice`] | what to change on a system: a side room, feature `check-system` | types |
@@ -60,10 +62,11 @@
 //! `router` is the small build; the default is everything: also `api`, by which it is managed;
 //! `bus`, by which many nodes are one; `cluster`, live sync; `dashboard`, a page for browsers, and
 //! `metrics`, what Prometheus reads, both within [`stats`]; `gzip`, compressed lists; `meta`, which
-//! asks other trackers, with `dht` and `pex`, which ask the hash table and peers; `systemd`, which
-//! tells the service manager how it goes; and `check-system`. A side room has a door, its
-//! `mod.rs`, which picks the room or a twin that has nothing in it; a setting of an absent room is
-//! refused. `torture` brings mishaps on demand, for tests.
+//! asks other trackers, with `dht` and `pex`, which ask the hash table and peers; `persist`,
+//! snapshots of the swarms; `systemd`, which tells the service manager how it goes; and
+//! `check-system`. A side room has a door, its `mod.rs`, which picks the room or a twin that has
+//! nothing in it; a setting of an absent room is refused. `torture` brings mishaps on demand, for
+//! tests.
 
 pub mod access;
 pub mod advice;
@@ -74,6 +77,7 @@ pub mod config;
 pub mod error;
 pub mod meta;
 pub mod net;
+pub mod persist;
 pub mod router;
 pub mod stats;
 pub mod supervisor;

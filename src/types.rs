@@ -5,6 +5,7 @@
 mod entry;
 pub mod hex;
 mod info_hash;
+mod kept;
 mod network;
 mod peers;
 
@@ -13,6 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 pub use entry::Entry;
 pub use info_hash::InfoHash;
+pub use kept::{Kept, KeptPeer, KeptTorrent};
 pub use network::{Net, is_global};
 pub use peers::{PeerId, Peers};
 

@@ -237,6 +237,23 @@ fn a_blessing_is_for_everything_there_is() {
 }
 
 #[test]
+#[cfg(feature = "persist")]
+fn a_snapshot_has_a_file_of_its_own() {
+    let config = config("--persist.file /a --persist.interval 0 -l /b");
+    assert_eq!(config.snapshots.file, Some("/a".into()));
+    assert_eq!(config.snapshots.interval(), 0);
+    let fatal = refusal("--persist.file /a -l /a");
+    assert!(fatal.what.starts_with("a snapshot is no statedump"));
+}
+
+#[test]
+#[cfg(not(feature = "persist"))]
+fn snapshots_need_their_feature() {
+    let fatal = refusal("--persist.file /a");
+    assert!(fatal.what.starts_with("needs the feature `persist`"));
+}
+
+#[test]
 fn what_has_no_effect_is_told() {
     let key = "batchsync.cluster.admin_ip";
     let path = file("batch.conf", format!("{key} 10.0.0.1\n{key} 10.0.0.2\n"));
@@ -340,6 +357,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         api: None,
         api_token: None,
         meta: no_meta(),
+        snapshots: trackerd::config::Snapshots::default().finish(),
         ignored: Vec::new(),
         memory: Memory {
             limit: Some(24 << 20),

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may name of the crate, `types` and its own insides aside.
-const IMPORTS: [(&str, &[&str]); 18] = [
+const IMPORTS: [(&str, &[&str]); 19] = [
     ("types", &[]),
     ("error", &[]),
     ("sys", &[]),
@@ -24,6 +24,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
     ("router", &["swarm"]),
     ("cluster", &["wire"]),
     ("meta", &["wire"]),
+    ("persist", &["wire"]),
     (
         "net",
         &[
@@ -35,6 +36,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
             "config",
             "error",
             "meta",
+            "persist",
             "router",
             "stats",
             "supervisor",
@@ -50,7 +52,7 @@ const IMPORTS: [(&str, &[&str]); 18] = [
 /// Crates each room may use.
 const CRATES: [(&str, &[&str]); 19] = [
     ("ahash", &["swarm", "access", "stats"]),
-    ("crc32fast", &["bus"]),
+    ("crc32fast", &["bus", "persist"]),
     ("crossbeam_channel", &["router", "net"]),
     ("env_logger", &["main"]),
     ("flate2", &["wire"]),

@@ -152,6 +152,8 @@ _trackerd() {
         --tracker.memory_limit
         --tracker.max_torrents
         --tracker.max_peers
+        --persist.file
+        --persist.interval
         -r
         --tracker.redirect_url
         --http.connections_max
@@ -519,6 +521,12 @@ _trackerd() {
         :
         ;;
     --tracker.max_peers)
+        :
+        ;;
+    --persist.file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --persist.interval)
         :
         ;;
     -r | --tracker.redirect_url)

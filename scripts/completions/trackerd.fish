@@ -125,6 +125,8 @@ complete -c trackerd -l udp.secret_file -r -F -d 'Make connection ids from the s
 complete -c trackerd -l tracker.memory_limit -x -d 'Memory that trackerd may take, such as 24M; without it, what the system sets'
 complete -c trackerd -l tracker.max_torrents -x -d 'The most torrents to know at a time; without it, any number'
 complete -c trackerd -l tracker.max_peers -x -d 'The most peers to know at a time; without it, any number'
+complete -c trackerd -l persist.file -r -F -d 'Keep swarms and their peers in this file, for the next start'
+complete -c trackerd -l persist.interval -x -d 'Write it this often; 0 for at the end and when asked only'
 complete -c trackerd -s r -l tracker.redirect_url -x -d 'Where to send those who open / in a browser'
 complete -c trackerd -l http.connections_max -x -d 'The most connections at a time, all threads together'
 complete -c trackerd -l keep-alive -l http.keep_alive -x -d 'Whether connections may stay for a next request, or for how long'

@@ -41,6 +41,7 @@ impl Api {
         match (kind, item) {
             (b"stats", None) => only(head.method, Method::Get, params.none(Ask::Stats)?),
             (b"drain", None) => only(head.method, Method::Post, params.none(Ask::Drain)?),
+            (b"snapshot", None) => only(head.method, Method::Post, params.none(Ask::Snapshot)?),
             (b"swarms", Some(hash)) => {
                 params.nothing_but(&[b"limit"])?;
                 let ask = Ask::Swarm(read(&hash)?, params.limit()?);
@@ -101,6 +102,13 @@ impl Api {
                 (status, changed("added", *is_new, *total))
             }
             Answer::Removed { total } => (Status::OK, changed("removed", true, *total)),
+            Answer::Snapshot { under_way } => {
+                let body = Json::object(|json| {
+                    json.plain("snapshot", true);
+                    json.plain("under_way", under_way);
+                });
+                (Status::ACCEPTED, body)
+            }
             Answer::Draining => {
                 let body = Json::object(|json| json.plain("draining", true));
                 (Status::ACCEPTED, body)
@@ -119,11 +127,12 @@ impl Api {
 const NO_PATH: Refusal = refusal(
     Status::NOT_FOUND,
     "no such path: there are /v1/stats, /v1/swarms/HASH, /v1/hashes, /v1/keys, /v1/denied, \
-     /v1/bans and /v1/drain",
+     /v1/bans, /v1/snapshot and /v1/drain",
 );
 const NO_METHOD: Refusal = refusal(
     Status::METHOD_NOT_ALLOWED,
-    "not by this method: GET looks, PUT adds, DELETE removes, and POST /v1/drain drains",
+    "not by this method: GET looks, PUT adds, DELETE removes, and POST is for /v1/snapshot \
+     and /v1/drain",
 );
 const NO_SENSE: Refusal = refusal(
     Status::BAD_REQUEST,

@@ -64,6 +64,8 @@ pub enum Ask {
     Ban(IpAddr),
     /// That something be changed.
     Change(Change),
+    /// That a snapshot be written.
+    Snapshot,
     /// That the tracker end when it has finished what is under way.
     Drain,
 }
@@ -109,6 +111,11 @@ pub enum Answer {
     Removed {
         /// How many there are now, if they are counted.
         total: Option<usize>,
+    },
+    /// A snapshot is begun, once one that is `under_way` is written.
+    Snapshot {
+        /// Whether there is one.
+        under_way: bool,
     },
     /// The end has begun.
     Draining,

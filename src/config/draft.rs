@@ -7,6 +7,7 @@ use super::memory::Memory;
 use super::meta::MetaSaid;
 use super::parse::Said;
 use super::settings::{Kind, PORT, Setting};
+use super::snapshots::Snapshots;
 use super::values::{self, Place};
 use super::{Amount, ApiPlace, Config, HashFile, Listen};
 use crate::error::{Exit, Fatal};
@@ -79,6 +80,7 @@ pub struct Draft {
     pub api: Option<ApiPlace>,
     pub api_token: Option<PathBuf>,
     pub meta: MetaSaid,
+    pub snapshots: Snapshots,
     pub blessed: Vec<Net>,
     pub ignored: Vec<&'static str>,
     pub memory: Memory,
@@ -284,6 +286,7 @@ impl Draft {
             api: self.api,
             api_token: self.api_token,
             meta: self.meta.finish(),
+            snapshots: self.snapshots.finish(),
             ignored: self.ignored,
             memory: self.memory,
             connections_max: self.connections_max.unwrap_or(4000) as usize,
@@ -380,6 +383,12 @@ impl Config {
         }
         if let Some(contradiction) = self.nothing_to_share() {
             return Some(contradiction);
+        }
+        if self.load.is_some() && self.load == self.snapshots.file {
+            return Some((
+                &["persist.file", "tracker.load"],
+                "a snapshot is no statedump, and would take its place: name another file".into(),
+            ));
         }
         match (&self.api, &self.api_token) {
             (Some(ApiPlace::At(addr)), None) if !addr.ip().is_loopback() => {

@@ -14,6 +14,7 @@ mod memory;
 mod meta;
 mod parse;
 pub mod settings;
+mod snapshots;
 mod suggest;
 mod values;
 
@@ -23,6 +24,7 @@ pub use intervals::{Ceiling, Intervals, Load};
 pub use limits::{Limits, Programs};
 pub use memory::Memory;
 pub use meta::Meta;
+pub use snapshots::Snapshots;
 
 use crate::error::Fatal;
 use crate::types::{Net, Seconds};
@@ -160,6 +162,8 @@ pub struct Config {
     pub api_token: Option<PathBuf>,
     /// What is asked of other trackers.
     pub meta: Meta,
+    /// Where swarms are kept for the next start, if they are.
+    pub snapshots: Snapshots,
     /// Settings that were given and have no effect.
     pub ignored: Vec<&'static str>,
     /// How much there may be.

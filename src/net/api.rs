@@ -54,6 +54,10 @@ const NO_BANS: Refusal = Refusal {
     status: Status::CONFLICT,
     reason: "there are no bans: set limit.strikes, or deny the network by PUT /v1/denied/ADDRESS",
 };
+const NO_SNAPSHOTS: Refusal = Refusal {
+    status: Status::CONFLICT,
+    reason: "there are no snapshots: set persist.file",
+};
 const NO_KEYS: Refusal = Refusal {
     status: Status::NOT_FOUND,
     reason: "the tracker is not private: there are no keys",
@@ -261,6 +265,11 @@ impl Server {
                 let (answer, answers) = mpsc::channel();
                 self.clerk.place(Order::new(self.api, change, answer));
                 wait(&answers)
+            }
+            Ask::Snapshot => {
+                let snapshots = self.shared.snapshots.as_ref().ok_or(NO_SNAPSHOTS)?;
+                let under_way = snapshots.ask();
+                Ok(Answer::Snapshot { under_way })
             }
             Ask::Drain => Ok(Answer::Draining),
             ask => self.look_up(ask),

@@ -7,12 +7,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::{Amount, Config};
 use crate::error::{Exit, Fatal};
+use crate::net::Router;
+use crate::net::desk::Desk;
 use crate::net::errands::Errands;
 use crate::net::inquiry::Hatch;
 use crate::net::memory::Shares;
 use crate::net::rates::Board;
 use crate::net::rules::Rules;
 use crate::net::seats::Seats;
+use crate::net::snapshots::Snapshots;
 use crate::net::tempo::Pace;
 use crate::router::Wake;
 use crate::stats::Counters;
@@ -55,14 +58,16 @@ pub struct Shared {
     pub beside: Arc<Mutex<Counters>>,
     /// The connections of all workers.
     pub seats: Arc<Seats>,
+    /// Where snapshots are asked for, if there are any.
+    pub snapshots: Option<Snapshots>,
     rules: Mutex<Rules>,
     /// Counts the rules there have been.
     version: AtomicUsize,
 }
 
 impl Shared {
-    /// Starts the clock.
-    pub fn new(rules: Rules, workers: usize) -> Shared {
+    /// Starts the clock; it is for a tracker that `keeps` its swarms or not.
+    pub fn new(rules: Rules, workers: usize, keeps: bool) -> Shared {
         Shared {
             started: clock::wall(),
             rates: Board::new(workers),
@@ -78,6 +83,7 @@ impl Shared {
             shares: Shares::new(workers),
             beside: Arc::default(),
             seats: Seats::new(workers),
+            snapshots: keeps.then(|| Snapshots::new(workers, rules.snapshot_interval)),
             rules: Mutex::new(rules),
             version: AtomicUsize::new(0),
         }
@@ -117,10 +123,20 @@ impl Shared {
 
     /// Puts other rules in force, and returns the old ones.
     pub fn replace(&self, rules: Rules, wakes: &[Wake]) -> Rules {
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.set_interval(rules.snapshot_interval);
+        }
         let old = mem::replace(&mut *self.lock(), rules);
         self.version.fetch_add(1, Ordering::Release);
         wakes.iter().for_each(|wake| wake());
         old
+    }
+
+    /// Does a turn's worth for a snapshot at the worker whose desk this is, if one is being made.
+    pub fn serve_scribe(&self, router: &Router, desk: &mut Desk) {
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.serve(router, desk);
+        }
     }
 
     /// Has everybody finish what is under way, and come to an end then.
@@ -225,8 +241,16 @@ pub fn run(
     shared: &Shared,
     wakes: &[Wake],
 ) -> io::Result<()> {
-    while signals.wait()? == Signal::Reload {
-        clerk.ask_reload(false);
+    loop {
+        match (signals.wait()?, &shared.snapshots) {
+            (Signal::Reload, _) => clerk.ask_reload(false),
+            (Signal::Snapshot, Some(snapshots)) => drop(snapshots.ask()),
+            (Signal::Snapshot, None) => log::info!("there are no snapshots: set persist.file"),
+            (Signal::Stop, _) => break,
+        }
+    }
+    if let Some(snapshots) = &shared.snapshots {
+        snapshots.finish();
     }
     shared.stop(wakes);
     Ok(())

@@ -49,6 +49,9 @@ const HELD_PART: usize = 8;
 /// The part of the limit that the allocator may lose between allocations.
 const SLACK_PART: usize = 16;
 
+/// What a snapshot under way takes.
+const SNAPSHOT_BYTES: usize = 1 << 20;
+
 /// What a reload needs for a list: the one in force, the next one, and its text, which is twice as
 /// long.
 const LIST_TIMES: usize = 4;
@@ -149,7 +152,8 @@ impl Means {
         let sources = config.limits.sources * SOURCE_BYTES;
         let keys = gate.keys.as_ref().map_or(0, |keys| keys.len() * KEY_BYTES);
         let lists = (list + keys) * LIST_TIMES;
-        self.base + self.workers * (WORKER_BYTES + sources + inbox) + lists
+        let snapshot = config.snapshots.file.as_ref().map_or(0, |_| SNAPSHOT_BYTES);
+        self.base + self.workers * (WORKER_BYTES + sources + inbox) + lists + snapshot
     }
 }
 

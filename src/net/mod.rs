@@ -28,6 +28,7 @@ mod rates;
 mod reload;
 mod remember;
 mod requests;
+mod restore;
 #[cfg(any(test, fuzzing))]
 mod rig;
 mod rounds;
@@ -35,6 +36,7 @@ mod rules;
 mod scroll;
 mod seats;
 mod service;
+mod snapshots;
 mod statistics;
 mod strangers;
 mod system;
@@ -71,6 +73,7 @@ use memory::Means;
 use reload::{Clerk, Origin};
 use rounds::Round;
 use rules::{Grants, Occasion, Rules};
+use snapshots::{Keeper, Scribe};
 use worker::Worker;
 
 /// Where an answer goes.
@@ -130,8 +133,9 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     };
     let fifos = fifo::open(config)?;
     let bus = Bus::open(config, workers)?;
+    let keeper = Keeper::open(config)?;
     let rules = Rules::new(config, grants, Occasion::Start)?;
-    let shared = Arc::new(Shared::new(rules, workers));
+    let shared = Arc::new(Shared::new(rules, workers, keeper.is_some()));
     let owners = Owners::new(workers, random().map_err(os("entropy"))?);
     if workers > 1 {
         steer(&bound, &owners);
@@ -143,17 +147,16 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     };
     let assembly = Assembly { limits, owners };
     let mut shards = assembly.shards(workers, &shared).map_err(os("entropy"))?;
-    if let Some(path) = &config.load {
-        let gate = shared.rules().gate;
-        remember::load(path, &gate, &owners, &mut shards, shared.clock.read());
-    }
+    let loaded = load(config, keeper.as_ref(), &owners, &mut shards, &shared);
+    loaded.map_err(os("entropy"))?;
     let workers = assembly
         .assemble(bound.sockets, shards, bus.as_ref(), &shared)
         .map_err(os("workers"))?;
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
     let pulses: Vec<_> = workers.iter().map(Worker::pulse).collect();
     watchdog::start(pulses.clone(), Arc::clone(&shared)).map_err(os("threads"))?;
-    let threads = start(workers, config.pin_workers).map_err(os("threads"))?;
+    let threads = start(workers, config.pin_workers, &shared).map_err(os("threads"))?;
+    Scribe::start(keeper, &shared, &wakes).map_err(os("threads"))?;
     let mut clerk = Clerk::new(
         origin,
         config.clone(),
@@ -189,6 +192,24 @@ fn end(
     workers.into_iter().try_for_each(join)?;
     // Should it fail, other nodes hear of it when peers announce again.
     bus.into_iter().for_each(|bus| drop(bus.join()));
+    Ok(())
+}
+
+/// Takes back what there was before, as far as it was kept.
+fn load(
+    config: &Config,
+    keeper: Option<&Keeper>,
+    owners: &Owners,
+    shards: &mut [Shard],
+    shared: &Shared,
+) -> io::Result<()> {
+    if let Some(keeper) = keeper {
+        restore::load(keeper, owners, shards, shared)?;
+    }
+    if let Some(path) = &config.load {
+        let gate = shared.rules().gate;
+        remember::load(path, &gate, owners, shards, shared.clock.read());
+    }
     Ok(())
 }
 
@@ -345,14 +366,24 @@ fn wake(poll: &Poll) -> io::Result<Wake> {
 }
 
 /// Gives every worker its thread. When one fails, all come to an end.
-fn start(workers: Vec<Worker>, pin: bool) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
+fn start(
+    workers: Vec<Worker>,
+    pin: bool,
+    shared: &Arc<Shared>,
+) -> io::Result<Vec<JoinHandle<io::Result<()>>>> {
     let threads = workers.into_iter().enumerate().map(|(me, worker)| {
         let thread = thread::Builder::new().name(format!("worker {me}"));
+        let shared = Arc::clone(shared);
         thread.spawn(move || {
             if pin && let Err(error) = process::keep_to_cpu(me) {
                 log::warn!("tracker.pin_workers: {error}");
             }
-            worker.run().inspect_err(|_| Signal::Stop.raise())
+            worker.run().inspect_err(|_| {
+                if let Some(snapshots) = &shared.snapshots {
+                    snapshots.give_up();
+                }
+                Signal::Stop.raise();
+            })
         })
     });
     threads.collect()

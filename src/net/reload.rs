@@ -264,6 +264,7 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         ("livesync.cluster.listen", new.livesync != old.livesync),
         ("bus.*", new.bus != old.bus),
         ("api.listen", new.api != old.api),
+        ("persist.file", new.snapshots.file != old.snapshots.file),
     ];
     for (key, _) in differs.iter().filter(|(_, differs)| *differs) {
         log::warn!("{key}: the change takes effect at the next start");
@@ -283,6 +284,10 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         livesync: old.livesync,
         bus: old.bus.clone(),
         api: old.api.clone(),
+        snapshots: config::Snapshots {
+            file: old.snapshots.file.clone(),
+            ..new.snapshots
+        },
         ..new
     })
 }

@@ -51,6 +51,8 @@ pub struct Rules {
     pub cookie: Option<Cookie>,
     /// What has to be shown to manage the tracker.
     pub api_token: Option<Arc<Token>>,
+    /// How often a snapshot is written; 0 for when asked only.
+    pub snapshot_interval: Seconds,
 }
 
 /// What the start has settled.
@@ -99,6 +101,7 @@ impl Rules {
             meta: Policy::new(config, occasion)?,
             cookie: cookie(config)?,
             api_token: api_token(config)?,
+            snapshot_interval: config.snapshots.interval(),
         })
     }
 }

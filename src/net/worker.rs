@@ -334,6 +334,7 @@ impl Worker {
         if self.me == 0 {
             waiting |= lanes.teller.serve(&self.shared.hatch, router);
         }
+        self.shared.serve_scribe(router, &mut lanes.desk);
         hurry |= router.attend(lanes);
         let due = lanes.hear_meta();
         lanes.udp.flush(&mut lanes.desk);

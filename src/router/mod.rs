@@ -21,8 +21,8 @@ pub use mail::{Mail, Wake};
 pub use owner::Owners;
 pub use page::Page;
 
-use crate::swarm::{Quota, Room, Shard, Swept};
-use crate::types::{Announce, Counts, InfoHash, Peers, Reply, Scraped, Seconds};
+use crate::swarm::{PeersCursor, Quota, Room, Shard, Swept};
+use crate::types::{Announce, Counts, InfoHash, Kept, Peers, Reply, Scraped, Seconds};
 use gather::{Gather, Slot};
 
 /// Letters an inbox holds. They are read every turn, and a turn brings a few hundred requests.
@@ -352,6 +352,17 @@ impl<T: Copy, R> Router<T, R> {
     /// Sets how much the shard may hold: see [`Shard::set_room`].
     pub fn set_room(&mut self, room: Room) {
         self.shard.set_room(room);
+    }
+
+    /// Shows some of it for a snapshot: see [`Shard::save`].
+    pub fn save(
+        &self,
+        now: Seconds,
+        cursor: &mut PeersCursor,
+        step: usize,
+        show: impl FnMut(&Kept),
+    ) -> bool {
+        self.shard.save(now, cursor, step, show)
     }
 
     /// How much it holds.

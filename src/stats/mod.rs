@@ -174,10 +174,14 @@ pub enum Count {
     BusConnects,
     /// Those that were lost, and tries that came to nothing.
     BusFailures,
+    /// Snapshots that were written.
+    Snapshots,
+    /// Those that couldn't be.
+    SnapshotFailures,
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 74] = [
+pub const COUNTS: [(Count, &str); 76] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -252,6 +256,8 @@ pub const COUNTS: [(Count, &str); 74] = [
     (Count::BusCaughtUp, "bus caught up"),
     (Count::BusConnects, "bus connects"),
     (Count::BusFailures, "bus failures"),
+    (Count::Snapshots, "snapshots"),
+    (Count::SnapshotFailures, "snapshot failures"),
 ];
 
 /// The counters of one worker, or the sum of several.

@@ -102,6 +102,13 @@ impl Clock {
         self.silent_ticks(state, secs) * self.tick_secs
     }
 
+    /// How long a peer of this state may still be silent, give or take a tick; `None` if it has
+    /// been silent for too long.
+    pub fn left_secs(&self, state: u32) -> Option<Seconds> {
+        let left = state.wrapping_sub(self.moment.0) & STAMP;
+        (left <= LIFE_TICKS_MAX).then(|| left.saturating_mul(self.tick_secs))
+    }
+
     /// Whether a peer was for sure heard within the last `within` seconds; `state` and `secs` as
     /// above. Where a peer could be silent for longer then than now, nothing is sure.
     pub fn is_heard_within(&self, state: u32, secs: Seconds, within: Seconds) -> bool {

@@ -102,6 +102,13 @@ impl Ids {
         }
     }
 
+    /// The id of a peer, if it is kept.
+    pub fn id(&self, info_hash: &InfoHash, peer: PeerAddr) -> Option<PeerId> {
+        let named = self.named(info_hash, peer);
+        let place = self.table.find(named.print[0], &named)?;
+        Some(self.table.at(place).id)
+    }
+
     /// Adds their ids to the peers of an answer.
     pub fn tell(&self, info_hash: &InfoHash, found: &mut Peers) {
         let mut ids = std::mem::take(&mut found.ids);

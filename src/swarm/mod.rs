@@ -20,6 +20,7 @@
 //!                ├─ sample     which peers an answer lists
 //!                ├─ sweep      expiry
 //!                ├─ walk       everything, a little at a time
+//!                ├─ save       the same for snapshots, and back
 //!                └─ pressure   at the limit: who makes room for whom
 //!   ids    what peers call themselves, if that is wanted
 //!   peer   8 or 20 bytes       clock   ages in 13 bits       hash, dice   from the seed
@@ -43,6 +44,7 @@ mod peer;
 mod pool;
 mod pressure;
 mod sample;
+mod save;
 mod segment;
 mod store;
 mod sweep;

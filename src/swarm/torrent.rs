@@ -117,10 +117,15 @@ impl Torrent {
         self.notes |= ESTABLISHED;
     }
 
+    /// Whether that has happened.
+    pub fn is_established(&self) -> bool {
+        self.notes & ESTABLISHED != 0
+    }
+
     /// Whether it makes room for others: nobody has been here but one peer, once, or the only one
     /// has been silent for too long, or all have gone.
     pub fn gives_way(&self, moment: Moment) -> bool {
-        let is_new = self.notes & ESTABLISHED == 0;
+        let is_new = !self.is_established();
         match self.shape() {
             Shape::Memory(_) => true,
             Shape::One(one) => is_new || moment.is_stale(one[1]),

@@ -51,7 +51,7 @@ pub struct PeersCursor {
     /// The hash to go on at; `None` when all torrents were met.
     next: Option<u32>,
     /// Crowds that were met and are still to be walked through.
-    crowds: Vec<InfoHash>,
+    pub(super) crowds: Vec<InfoHash>,
     /// In the last of these: which of the four tables, and from which hash on.
     within: (u8, u32),
 }
@@ -63,6 +63,22 @@ impl Default for PeersCursor {
             crowds: Vec::new(),
             within: (0, 0),
         }
+    }
+}
+
+/// Who is shown peers.
+pub trait Visitor {
+    /// Those that follow are of this torrent; it may come again with others.
+    fn torrent(&mut self, torrent: &Torrent);
+    /// One of them, perhaps silent for too long.
+    fn peer<P: Peer>(&mut self, peer: &P);
+}
+
+impl Visitor for Peers {
+    fn torrent(&mut self, _: &Torrent) {}
+
+    fn peer<P: Peer>(&mut self, peer: &P) {
+        peer.append(self);
     }
 }
 
@@ -95,12 +111,13 @@ impl Store {
         &self,
         cursor: &mut PeersCursor,
         slots: usize,
-        found: &mut Peers,
+        visitor: &mut impl Visitor,
     ) -> bool {
         if let Some(info_hash) = cursor.crowds.last() {
             match self.crowd(info_hash) {
-                Some(crowd) if cursor.within.0 < 4 => {
-                    crowd.walk(&self.keys, &mut cursor.within, slots, found);
+                Some((torrent, crowd)) if cursor.within.0 < 4 => {
+                    visitor.torrent(torrent);
+                    crowd.walk(&self.keys, &mut cursor.within, slots, visitor);
                 }
                 _ => {
                     cursor.crowds.pop();
@@ -117,15 +134,18 @@ impl Store {
             from,
             slots,
             |_| true,
-            |torrent| match torrent.shape() {
-                Shape::One(peer) => peer.append(found),
-                Shape::Block(handle, lens) => {
-                    let lists = block::lists(self.pool.words(handle), lens);
-                    lists.v4.iter().for_each(|peer| peer.append(found));
-                    lists.v6.iter().for_each(|peer| peer.append(found));
+            |torrent| {
+                visitor.torrent(torrent);
+                match torrent.shape() {
+                    Shape::One(peer) => visitor.peer(&peer),
+                    Shape::Block(handle, lens) => {
+                        let lists = block::lists(self.pool.words(handle), lens);
+                        lists.v4.iter().for_each(|peer| visitor.peer(peer));
+                        lists.v6.iter().for_each(|peer| visitor.peer(peer));
+                    }
+                    Shape::Crowd(_) => cursor.crowds.push(torrent.info_hash()),
+                    Shape::Memory(_) => {}
                 }
-                Shape::Crowd(_) => cursor.crowds.push(torrent.info_hash()),
-                Shape::Memory(_) => {}
             },
         );
         true
@@ -157,9 +177,10 @@ impl Store {
     }
 
     /// The crowd of a torrent, if it still has one.
-    fn crowd(&self, info_hash: &InfoHash) -> Option<&Crowd> {
-        match self.torrent(self.find(info_hash)?).shape() {
-            Shape::Crowd(number) => Some(&self.crowds[number as usize][0]),
+    fn crowd(&self, info_hash: &InfoHash) -> Option<(&Torrent, &Crowd)> {
+        let torrent = self.torrent(self.find(info_hash)?);
+        match torrent.shape() {
+            Shape::Crowd(number) => Some((torrent, &self.crowds[number as usize][0])),
             _ => None,
         }
     }
@@ -190,25 +211,25 @@ fn first_word(info_hash: &InfoHash) -> u32 {
 }
 
 impl Crowd {
-    /// Appends some peers of the table `at` names, from the hash it names on, and moves it on; past
+    /// Shows some peers of the table `at` names, from the hash it names on, and moves it on; past
     /// the fourth when all have been shown.
-    fn walk(&self, keys: &Keys, at: &mut (u8, u32), slots: usize, found: &mut Peers) {
+    fn walk(&self, keys: &Keys, at: &mut (u8, u32), slots: usize, visitor: &mut impl Visitor) {
         let next = match at.0 {
-            0 => append(&self.v4.seeders, keys, at.1, slots, found),
-            1 => append(&self.v4.leechers, keys, at.1, slots, found),
-            2 => append(&self.v6.seeders, keys, at.1, slots, found),
-            _ => append(&self.v6.leechers, keys, at.1, slots, found),
+            0 => visit(&self.v4.seeders, keys, at.1, slots, visitor),
+            1 => visit(&self.v4.leechers, keys, at.1, slots, visitor),
+            2 => visit(&self.v6.seeders, keys, at.1, slots, visitor),
+            _ => visit(&self.v6.leechers, keys, at.1, slots, visitor),
         };
         *at = next.map_or((at.0 + 1, 0), |hash| (at.0, hash));
     }
 }
 
-fn append<P: Peer>(
+fn visit<P: Peer>(
     table: &Table<P>,
     keys: &Keys,
     from: u32,
     slots: usize,
-    found: &mut Peers,
+    visitor: &mut impl Visitor,
 ) -> Option<u32> {
-    table.walk(keys, from, slots, |_| true, |peer| peer.append(found))
+    table.walk(keys, from, slots, |_| true, |peer| visitor.peer(peer))
 }

@@ -9,16 +9,9 @@ use std::path::Path;
 
 /// Reads a regular file of at most `bytes_max`; anything else could block, or never end.
 pub fn read_regular(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
-    let mut options = OpenOptions::new();
-    // Opening a fifo would wait for its other end.
-    let file = options.read(true).custom_flags(libc::O_NONBLOCK);
-    let file = file.open(path)?;
-    let about = file.metadata()?;
-    if !about.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
+    let file = open_regular(path)?;
     let mut text = Vec::new();
-    let len = usize::try_from(about.len()).unwrap_or(usize::MAX);
+    let len = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     text.try_reserve_exact(len.min(bytes_max).saturating_add(1))?;
     file.take(bytes_max as u64 + 1).read_to_end(&mut text)?;
     if text.len() > bytes_max {
@@ -48,6 +41,39 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(new);
     }
     replaced
+}
+
+/// Opens a regular file for reading.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    // Opening a fifo would wait for its other end.
+    let file = options.read(true).custom_flags(libc::O_NONBLOCK);
+    let file = file.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(file)
+}
+
+/// Makes a file that only its owner may read. A file of that name gives way to it; what a link of
+/// that name leads to stays.
+pub fn create_private(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Puts a file in the place of another in one step, so that after a crash of the whole system too
+/// it is the one or the other, whole.
+pub fn take_place(file: &File, path: &Path, old: &Path) -> io::Result<()> {
+    file.sync_all()?;
+    fs::rename(path, old)?;
+    // The name lies in the directory, which is written by itself.
+    let dir = old.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Opens a fifo, made if there is nothing of that name (mode 0644, less the umask). Reading from

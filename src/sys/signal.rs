@@ -10,12 +10,15 @@ use std::os::fd::{FromRawFd, OwnedFd};
 pub enum Signal {
     /// SIGHUP: read the configured files again.
     Reload,
+    /// SIGUSR2: write a snapshot.
+    Snapshot,
     /// SIGTERM or SIGINT: finish, in an orderly way.
     Stop,
 }
 
-const WANTED: [(libc::c_int, Signal); 3] = [
+const WANTED: [(libc::c_int, Signal); 4] = [
     (libc::SIGHUP, Signal::Reload),
+    (libc::SIGUSR2, Signal::Snapshot),
     (libc::SIGTERM, Signal::Stop),
     (libc::SIGINT, Signal::Stop),
 ];

@@ -21,4 +21,5 @@ pub mod place;
 pub mod proxy;
 pub mod query;
 mod scan;
+pub mod snapshot;
 pub mod udp;

@@ -21,6 +21,8 @@ mod lists;
 mod memory;
 #[cfg(feature = "meta")]
 mod meta;
+#[cfg(feature = "persist")]
+mod persist;
 mod private;
 mod proxy;
 mod reload;

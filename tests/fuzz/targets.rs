@@ -4,17 +4,20 @@
 //! with its `[[bin]]` in `Cargo.toml`. `cargo test --test fuzz` runs all of them on seeded
 //! inputs and checks that the list, the files and the manifest agree.
 
+use std::io::Cursor;
+
 use trackerd::access::{HashList, KeyList, Ranges};
 use trackerd::api::{Answer, Api, Ask, Guard, LISTED_MAX, Token};
 use trackerd::config::{self, Command};
 use trackerd::error::Exit;
-use trackerd::types::{Counts, Entry, Family, InfoHash, Peers};
+use trackerd::persist::{Census, Persist};
+use trackerd::types::{Counts, Entry, Family, InfoHash, Kept, Peers};
 use trackerd::wire::answer;
 use trackerd::wire::bencode::Value;
 use trackerd::wire::dump::{Format, State};
 use trackerd::wire::http::{HEAD_LEN_MAX, Head, Method, Response, Status, Version, emit_request};
 use trackerd::wire::proxy::Preface;
-use trackerd::wire::{bus, compact, livesync, place, query, udp};
+use trackerd::wire::{bus, compact, livesync, place, query, snapshot, udp};
 
 macro_rules! targets {
     ($($name:ident),* $(,)?) => {
@@ -43,6 +46,7 @@ targets! {
     response_head,
     scrape_answer,
     scrape_query,
+    snapshot,
     state_line,
     tracker_url,
     udp_reply,
@@ -516,6 +520,42 @@ fn sound(outcome: Result<Command, trackerd::error::Fatal>) {
             assert!(!fatal.at.is_empty() && !fatal.what.is_empty());
         }
     }
+}
+
+/// A file of any bytes shows nothing unless it is whole. What is read from a frame, written again,
+/// is the same frame; and a file of such a frame is read as it was written.
+pub fn snapshot(bytes: &[u8]) {
+    let Some(persist) = Persist::new() else {
+        return;
+    };
+    let mut shown = 0;
+    let read = persist.read(Cursor::new(bytes), |_, _, _| shown += 1);
+    assert!(read.is_ok() || shown == 0);
+    let Ok(frame) = snapshot::Frame::parse(bytes) else {
+        return;
+    };
+    let items: Vec<_> = frame.items().map_while(Result::ok).collect();
+    let (mut again, mut census) = (Vec::new(), Census::default());
+    persist.begin(frame.taken, &mut again);
+    for kept in &items {
+        match kept {
+            Kept::Torrent(_) => census.torrents += 1,
+            Kept::Peer(_) => census.peers += 1,
+        }
+        persist.note(kept, &mut again);
+    }
+    assert!(bytes.starts_with(&again[snapshot::LENGTH_LEN..]));
+    let mut writing = persist.write(7, Vec::new()).unwrap();
+    writing.frame(&mut again, census).unwrap();
+    let (file, all) = writing.end().unwrap();
+    assert_eq!(all, census);
+    let mut seen = Vec::new();
+    let read = persist.read(Cursor::new(&file), |written, taken, kept| {
+        assert_eq!((written, taken), (7, frame.taken));
+        seen.push(*kept);
+    });
+    assert_eq!(read.unwrap(), census);
+    assert_eq!(seen, items);
 }
 
 /// What is read from a line of a dump, written again, is read the same.

@@ -12,6 +12,7 @@ mod http;
 mod limits;
 mod memory;
 mod meta;
+mod persist;
 mod process;
 
 use super::HashFile;
@@ -199,13 +200,14 @@ impl Flag {
 }
 
 /// The features that settings need, and whether this build has them.
-const FEATURES: [(&str, bool); 7] = [
+const FEATURES: [(&str, bool); 8] = [
     ("api", cfg!(feature = "api")),
     ("bus", cfg!(feature = "bus")),
     ("cluster", cfg!(feature = "cluster")),
     ("dht", cfg!(feature = "dht")),
     ("meta", cfg!(feature = "meta")),
     ("metrics", cfg!(feature = "metrics")),
+    ("persist", cfg!(feature = "persist")),
     ("pex", cfg!(feature = "pex")),
 ];
 
@@ -273,6 +275,10 @@ pub static SECTIONS: &[Section] = &[
     Section {
         title: "Memory",
         settings: memory::MEMORY,
+    },
+    Section {
+        title: "Snapshots",
+        settings: persist::PERSIST,
     },
     Section {
         title: "HTTP",

@@ -1,0 +1,416 @@
+//! Snapshots: the scribe, who writes on a thread of his own what the workers hand him.
+//!
+//! He asks one worker at a time for one piece at a time, and asks for the next when it is written.
+//! So a worker is never kept waiting by a disk, what is under way is one piece, and what a worker
+//! does for it in a turn is bounded. The file takes the place of the one before when all of it is
+//! on the disk.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::config::Config;
+use crate::error::{Exit, Fatal};
+use crate::net::desk::Desk;
+use crate::net::{Router, Shared};
+use crate::persist::{Census, Persist, Writing};
+use crate::router::Wake;
+use crate::stats::{Count, Counters};
+use crate::swarm::PeersCursor;
+use crate::sys::{clock, file, process};
+use crate::types::{Family, Kept, Seconds};
+
+/// Torrents and peers of a piece: some tenths of a millisecond.
+const PIECE_ITEMS: usize = 2000;
+
+/// How long a worker may take to make one.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long the last snapshot may take.
+const LAST_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is added to the name of a file that is not whole yet, and to that of one that was found
+/// damaged.
+const NEW: &str = ".new";
+const BAD: &str = ".bad";
+
+/// A piece of a snapshot, on its way to a worker or back.
+pub struct Piece {
+    persist: Persist,
+    /// Tells it from one that came too late.
+    number: u32,
+    /// When the snapshot was begun.
+    began: Seconds,
+    /// How far the worker's torrents were walked through.
+    cursor: PeersCursor,
+    more: bool,
+    frame: Vec<u8>,
+    census: Census,
+}
+
+impl Piece {
+    /// Fills it at a worker.
+    fn fill(&mut self, router: &Router, now: Seconds) {
+        let Piece {
+            persist,
+            frame,
+            census,
+            ..
+        } = self;
+        persist.begin(now.saturating_sub(self.began), frame);
+        self.more = router.save(now, &mut self.cursor, PIECE_ITEMS, |kept| {
+            match kept {
+                Kept::Torrent(_) => census.torrents += 1,
+                Kept::Peer(_) => census.peers += 1,
+            }
+            persist.note(kept, frame);
+        });
+    }
+}
+
+/// Where snapshots are asked for, and workers find what is asked of them.
+pub struct Snapshots {
+    tray: Mutex<Tray>,
+    changed: Condvar,
+    /// To each worker, where one piece can wait.
+    asked: Vec<(Sender<Piece>, Receiver<Piece>)>,
+    /// Back from all of them.
+    filled: (Sender<Piece>, Receiver<Piece>),
+    written: AtomicU32,
+    failed: AtomicU32,
+}
+
+#[derive(Default)]
+struct Tray {
+    interval: Seconds,
+    asked: bool,
+    /// How many were begun and ended, whatever came of them.
+    begun: u32,
+    ended: u32,
+    /// A worker is gone: there will be no more.
+    given_up: bool,
+}
+
+impl Snapshots {
+    /// Nothing is asked for yet; 0 is no interval.
+    pub fn new(workers: usize, interval: Seconds) -> Snapshots {
+        let tray = Tray {
+            interval,
+            ..Tray::default()
+        };
+        Snapshots {
+            tray: Mutex::new(tray),
+            changed: Condvar::new(),
+            asked: (0..workers).map(|_| bounded(1)).collect(),
+            // Room for those that come too late, too.
+            filled: bounded(workers + 1),
+            written: AtomicU32::new(0),
+            failed: AtomicU32::new(0),
+        }
+    }
+
+    /// Asks for one. Whether another is under way, which will be ended before.
+    pub fn ask(&self) -> bool {
+        let mut tray = self.lock();
+        tray.asked = true;
+        self.changed.notify_all();
+        tray.begun != tray.ended
+    }
+
+    /// Asks for the last one, and waits for it, not for ever.
+    pub fn finish(&self) {
+        let mut tray = self.lock();
+        tray.asked = true;
+        self.changed.notify_all();
+        let last = tray.begun.wrapping_add(1);
+        let unfinished = |tray: &mut Tray| tray.ended != last && !tray.given_up;
+        let waited = self
+            .changed
+            .wait_timeout_while(tray, LAST_PATIENCE, unfinished);
+        let (tray, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        if timeout.timed_out() || tray.given_up {
+            log::warn!("persist.file: no last snapshot; the one before stays");
+        }
+    }
+
+    /// Says that a worker is gone: nobody shall wait for it.
+    pub fn give_up(&self) {
+        self.lock().given_up = true;
+        self.changed.notify_all();
+    }
+
+    /// Has them written so often; 0 for when asked only.
+    pub fn set_interval(&self, interval: Seconds) {
+        let mut tray = self.lock();
+        if mem::replace(&mut tray.interval, interval) != interval {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Does what is asked of the worker whose desk this is, a turn's worth.
+    pub fn serve(&self, router: &Router, desk: &mut Desk) {
+        let asked = self
+            .asked
+            .get(desk.worker)
+            .map(|(_, asked)| asked.try_recv());
+        if let Some(Ok(mut piece)) = asked {
+            piece.fill(router, desk.now);
+            // Where there is no room, many came too late, and nobody waits for it.
+            let _ = self.filled.0.try_send(piece);
+        }
+        if desk.worker == 0 {
+            self.tally(&mut desk.counters);
+        }
+    }
+
+    /// Adds what has been done since the last call.
+    fn tally(&self, counters: &mut Counters) {
+        for (count, done) in [
+            (Count::Snapshots, &self.written),
+            (Count::SnapshotFailures, &self.failed),
+        ] {
+            if done.load(Ordering::Relaxed) > 0 {
+                let done = done.swap(0, Ordering::Relaxed);
+                counters.add(Family::V4, count, done.into());
+            }
+        }
+    }
+
+    /// Waits until one is to be begun, as it is asked for or the last was begun long enough ago.
+    fn wait(&self, since: Seconds, now: impl Fn() -> Seconds) {
+        let mut tray = self.lock();
+        while !tray.asked {
+            let waited = match tray.interval {
+                0 => self.changed.wait(tray),
+                interval => {
+                    let left = since.saturating_add(interval).saturating_sub(now());
+                    if left == 0 {
+                        break;
+                    }
+                    let left = Duration::from_secs(left.into());
+                    let waited = self.changed.wait_timeout(tray, left);
+                    waited
+                        .map(|(tray, _)| tray)
+                        .map_err(|poison| PoisonError::new(poison.into_inner().0))
+                }
+            };
+            tray = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        tray.asked = false;
+        tray.begun = tray.begun.wrapping_add(1);
+    }
+
+    fn end(&self) {
+        let mut tray = self.lock();
+        tray.ended = tray.begun;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tray> {
+        self.tray.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The file in which swarms are kept.
+pub struct Keeper {
+    /// The snapshots of this build.
+    pub persist: Persist,
+    /// Where the file is.
+    pub path: PathBuf,
+}
+
+impl Keeper {
+    /// Sees whether it can be written, as the user that serves and inside the root directory.
+    ///
+    /// # Errors
+    /// When not: swarms that are thought to be kept must not be lost.
+    pub fn open(config: &Config) -> Result<Option<Keeper>, Fatal> {
+        let (Some(path), Some(persist)) = (&config.snapshots.file, Persist::new()) else {
+            return Ok(None);
+        };
+        let keeper = Keeper {
+            persist,
+            path: path.clone(),
+        };
+        let new = keeper.beside(NEW);
+        let tried = file::create_private(&new).and_then(|_| fs::remove_file(&new));
+        let tried = tried.and_then(|()| match fs::metadata(path) {
+            Ok(about) if !about.is_file() => Err(io::Error::other("not a regular file")),
+            _ => Ok(()),
+        });
+        tried.map_err(|error| {
+            let what = format!(
+                "{}: {error}; its directory has to be there and writable for tracker.user, as \
+                 seen from within tracker.rootdir",
+                path.display()
+            );
+            Fatal::new(Exit::of(&error), "persist.file", what)
+        })?;
+        Ok(Some(keeper))
+    }
+
+    /// Renames the file, lest it be written over; to what.
+    ///
+    /// # Errors
+    /// When it stays.
+    pub fn set_aside(&self) -> io::Result<PathBuf> {
+        let bad = self.beside(BAD);
+        fs::rename(&self.path, &bad).map(|()| bad)
+    }
+
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = OsString::from(&self.path);
+        name.push(ending);
+        name.into()
+    }
+}
+
+/// Who writes snapshots.
+pub struct Scribe {
+    keeper: Keeper,
+    shared: Arc<Shared>,
+    wakes: Vec<Wake>,
+    /// Of the last piece.
+    number: u32,
+    /// Whether the last one failed: it is said once.
+    fails: bool,
+}
+
+impl Scribe {
+    /// Sets him to work on a thread of his own, if there is a file.
+    ///
+    /// # Errors
+    /// When there can't be one.
+    pub fn start(keeper: Option<Keeper>, shared: &Arc<Shared>, wakes: &[Wake]) -> io::Result<()> {
+        let Some(keeper) = keeper else {
+            return Ok(());
+        };
+        let scribe = Scribe {
+            keeper,
+            shared: Arc::clone(shared),
+            wakes: wakes.to_vec(),
+            number: 0,
+            fails: false,
+        };
+        let thread = thread::Builder::new().name("scribe".into());
+        thread.spawn(move || {
+            // Where there is but one CPU, requests come first. If that can't be, all is well still.
+            let _ = process::give_way();
+            scribe.run();
+        })?;
+        Ok(())
+    }
+
+    fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        let Some(snapshots) = &shared.snapshots else {
+            return;
+        };
+        let mut began = shared.clock.read();
+        loop {
+            snapshots.wait(began, || shared.clock.read());
+            began = shared.clock.read();
+            let new = self.keeper.beside(NEW);
+            let written = self.write(snapshots, &new, began);
+            let done = match &written {
+                Ok(_) => &snapshots.written,
+                Err(_) => &snapshots.failed,
+            };
+            done.fetch_add(1, Ordering::Relaxed);
+            self.say(&written, began);
+            if written.is_err() {
+                let _ = fs::remove_file(&new);
+            }
+            snapshots.end();
+        }
+    }
+
+    fn say(&mut self, written: &io::Result<Census>, began: Seconds) {
+        let path = self.keeper.path.display();
+        match written {
+            Ok(census) => {
+                let secs = self.shared.clock.read().saturating_sub(began);
+                log::info!("{path}: snapshot of {} peers, in {secs} s", census.peers);
+            }
+            Err(error) if self.fails => log::debug!("{path}: {error}"),
+            Err(error) => {
+                log::warn!(
+                    "{path}: {error}; the snapshot before stays, and until there is another this \
+                     is not said again"
+                );
+            }
+        }
+        self.fails = written.is_err();
+    }
+
+    fn write(&mut self, snapshots: &Snapshots, new: &Path, began: Seconds) -> io::Result<Census> {
+        let to = file::create_private(new)?;
+        let mut writing = self.keeper.persist.write(clock::wall(), to)?;
+        let mut frame = Vec::new();
+        for worker in 0..self.wakes.len() {
+            frame = self.write_worker(snapshots, worker, began, frame, &mut writing)?;
+        }
+        let (file, census) = writing.end()?;
+        file::take_place(&file, new, &self.keeper.path)?;
+        Ok(census)
+    }
+
+    /// Writes all that a worker has; gives back the buffer that it is given.
+    fn write_worker(
+        &mut self,
+        snapshots: &Snapshots,
+        worker: usize,
+        began: Seconds,
+        frame: Vec<u8>,
+        writing: &mut Writing<File>,
+    ) -> io::Result<Vec<u8>> {
+        let mut piece = Piece {
+            persist: self.keeper.persist,
+            number: 0,
+            began,
+            cursor: PeersCursor::default(),
+            more: true,
+            frame,
+            census: Census::default(),
+        };
+        while piece.more {
+            self.number = self.number.wrapping_add(1);
+            piece.number = self.number;
+            piece.frame.clear();
+            piece.census = Census::default();
+            piece = self.fetch(snapshots, worker, piece)?;
+            writing.frame(&mut piece.frame, piece.census)?;
+        }
+        Ok(piece.frame)
+    }
+
+    /// Has a worker fill a piece.
+    fn fetch(&self, snapshots: &Snapshots, worker: usize, piece: Piece) -> io::Result<Piece> {
+        let number = piece.number;
+        let late = |_| io::Error::other("a worker did not hand in its torrents in time");
+        let (Some((asked, _)), Some(wake)) = (snapshots.asked.get(worker), self.wakes.get(worker))
+        else {
+            return Ok(Piece {
+                more: false,
+                ..piece
+            });
+        };
+        asked.try_send(piece).map_err(|_| late(()))?;
+        wake();
+        loop {
+            let filled = snapshots.filled.1.recv_timeout(PATIENCE);
+            let filled = filled.map_err(|_| late(()))?;
+            if filled.number == number {
+                return Ok(filled);
+            }
+        }
+    }
+}
