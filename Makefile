@@ -17,7 +17,7 @@ FEATURES_ROUTER := --no-default-features --features router
 FEATURES_WITHOUT_META = $(shell sed -n '/^default = \[/,/^\]/s/^ *"\(.*\)",/\1/p' Cargo.toml | \
 	grep -vx 'meta\|dht\|pex' | paste -sd, -)
 
-.PHONY: help run build router test check fmt clippy unit models scenarios clients beside operators \
+.PHONY: help run build router test check fmt clippy unit models miri scenarios clients beside operators \
 	bus meta functional torture fuzz man package dist openwrt bench soak cross test-cross size install \
 	uninstall clean need-cc need-clients need-cross
 
@@ -55,6 +55,10 @@ unit: need-cc ## Unit, property, golden, mesh, tidiness, fuzz and black-box test
 
 models: need-cc ## What workers do at once, in every order (a model of their letter boxes).
 	$(CARGO) run --quiet --locked --manifest-path tests/models/Cargo.toml
+
+miri: ## Tests of the rooms that strangers' bytes reach, under Miri; takes a nightly Rust with it.
+	MIRIFLAGS=-Zmiri-disable-isolation $(CARGO) +nightly miri test --locked --lib -- \
+		wire:: access:: swarm:: router::
 
 scenarios: build need-clients ## Scenarios in text files are played against the tracker.
 	@if [ -x /usr/bin/python3 ]; then \
