@@ -118,10 +118,18 @@ class MetaTrackerd(Trackerd):
                     spent += int((task / "schedstat").read_text().split()[0])
         return spent / 1e9
 
-    def memory_kb(self) -> int:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines()
-                    if line.startswith("RssAnon:"))
+    def memory_kb(self, of_image: bool = False) -> int:
+        """Memory of its own: what it has asked for or, of the program's image, what the loader
+        has had to fill in, which grows with the code and not with what that does."""
+        mappings = Path(f"/proc/{self.process.pid}/smaps").read_text()
+        kb, is_image = 0, False
+        for line in mappings.splitlines():
+            name, *values = line.split()
+            if not name.endswith(":"):
+                is_image = line.split(None, 5)[-1].startswith("/")
+            elif name == "Anonymous:" and is_image == of_image:
+                kb += int(values[0])
+        return kb
 
 
 class AbroadOpentracker(Opentracker):
