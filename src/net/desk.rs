@@ -230,6 +230,7 @@ impl Desk {
             resident: memory::resident(),
             cpus: process::cpus_online(),
             now: clock::wall(),
+            asks_others: self.relay.is_some(),
             separator: self.terms.separator,
         }
     }

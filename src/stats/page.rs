@@ -33,6 +33,8 @@ pub struct About {
     pub cpus: u32,
     /// The time of day, in seconds since 1970 began.
     pub now: u64,
+    /// Whether other trackers are asked.
+    pub asks_others: bool,
 }
 
 /// Writes the page.

@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::mem;
 
-use crate::stats::modes::{self, Mode, Telling};
+use crate::stats::modes::{Mode, Telling};
 use crate::stats::page::About;
 use crate::stats::traffic::Rates;
-use crate::stats::{COUNTS, Report, Sheet};
+use crate::stats::{COUNTS, Count, Report, Sheet};
 use crate::types::Seconds;
 
 /// The modes of the statistics that the page and its numbers are.
@@ -102,23 +102,21 @@ fn list<T: ToString>(values: impl Iterator<Item = T>) -> String {
     values.map(|n| n.to_string()).collect::<Vec<_>>().join(",")
 }
 
-/// Modes whose texts the page shows beside its own, in builds that have them.
-const ROOMS: [&str; 2] = ["meta", "bus"];
-
 /// What is known now, as an object of JSON; times in seconds, CPU time in microseconds.
 fn json(report: &Report, about: &About) -> String {
     let sum = &report.sum;
     let Rates { tcp, udp } = sum.traffic.last;
     let resident = about.resident.map_or("null".into(), |n| n.to_string());
     let [one, five, fifteen] = about.load.map(|n| format!("{}.{:02}", n / 100, n % 100));
-    let rooms = ROOMS
-        .iter()
-        .filter(|name| modes::find(Some(name.as_bytes())).is_ok());
+    let has_nodes = sum.counters.total(Count::BusTold) + sum.counters.total(Count::BusLearned) > 0;
+    // Modes whose texts the page shows beside its own.
+    let rooms = [("meta", about.asks_others), ("bus", has_nodes)];
+    let rooms = rooms.iter().filter(|(_, is_on)| *is_on);
     let mut out = format!(
         "{{\"version\":\"{}\",\"rooms\":[{}],\"time\":{},\"uptime\":{},\"torrents\":{},\
          \"seeders\":{},\"leechers\":{},\"completed\":{},\"connections\":{},",
         env!("CARGO_PKG_VERSION"),
-        list(rooms.map(|name| format!("\"{name}\""))),
+        list(rooms.map(|(name, _)| format!("\"{name}\""))),
         about.now,
         report.uptime,
         sum.torrents,
@@ -154,7 +152,6 @@ fn json(report: &Report, about: &About) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Count;
     use crate::types::Family;
 
     #[test]
