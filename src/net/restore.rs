@@ -42,8 +42,10 @@ pub fn load(
         tally: Tally::default(),
     };
     let began = shared.clock.micros();
+    bench.expect(true);
     let read = match file::open_regular(&keeper.path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            bench.expect(false);
             log::info!("{path}: no snapshot yet");
             return Ok(());
         }
@@ -53,6 +55,7 @@ pub fn load(
         }),
     };
     bench.close();
+    bench.expect(false);
     match read {
         Ok(census) => {
             let millis = shared.clock.micros().wrapping_sub(began) / 1000;
@@ -157,6 +160,13 @@ impl Bench<'_> {
         }
         if (tally.peers + tally.unstored).is_multiple_of(PEERS_A_SHARE) {
             self.share();
+        }
+    }
+
+    /// Tells the shards that peers come back, or that all have.
+    fn expect(&mut self, is_expected: bool) {
+        for shard in &mut *self.shards {
+            shard.expect_restore(is_expected);
         }
     }
 

@@ -7,7 +7,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,6 +30,10 @@ use crate::types::{Family, Kept, Seconds};
 
 /// Torrents and peers of a piece: some tenths of a millisecond.
 const PIECE_ITEMS: usize = 2000;
+
+/// What may wait to be written to the disk. Of a large file, all at once would keep a CPU in the
+/// kernel for tens of milliseconds, and others waiting for it.
+const UNSYNCED_BYTES_MAX: usize = 1 << 20;
 
 /// How long a worker may take to make one.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -273,6 +277,28 @@ impl Keeper {
     }
 }
 
+/// A file that is on the disk but for the last of it.
+struct Steady {
+    file: File,
+    unsynced: usize,
+}
+
+impl Write for Steady {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = self.file.write(bytes)?;
+        self.unsynced += len;
+        if self.unsynced > UNSYNCED_BYTES_MAX {
+            self.unsynced = 0;
+            self.file.sync_data()?;
+        }
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// Who writes snapshots.
 pub struct Scribe {
     keeper: Keeper,
@@ -352,14 +378,17 @@ impl Scribe {
     }
 
     fn write(&mut self, snapshots: &Snapshots, new: &Path, began: Seconds) -> io::Result<Census> {
-        let to = file::create_private(new)?;
+        let to = Steady {
+            file: file::create_private(new)?,
+            unsynced: 0,
+        };
         let mut writing = self.keeper.persist.write(clock::wall(), to)?;
         let mut frame = Vec::new();
         for worker in 0..self.wakes.len() {
             frame = self.write_worker(snapshots, worker, began, frame, &mut writing)?;
         }
-        let (file, census) = writing.end()?;
-        file::take_place(&file, new, &self.keeper.path)?;
+        let (to, census) = writing.end()?;
+        file::take_place(&to.file, new, &self.keeper.path)?;
         Ok(census)
     }
 
@@ -370,7 +399,7 @@ impl Scribe {
         worker: usize,
         began: Seconds,
         frame: Vec<u8>,
-        writing: &mut Writing<File>,
+        writing: &mut Writing<Steady>,
     ) -> io::Result<Vec<u8>> {
         let mut piece = Piece {
             persist: self.keeper.persist,

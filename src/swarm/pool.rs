@@ -33,6 +33,8 @@ const _: () = assert!(CLASSES <= 1 << (32 - NUMBER_BITS));
 #[derive(Default)]
 pub struct Pool {
     classes: Vec<Class>,
+    /// Whether nothing is given back for now.
+    hoards: bool,
 }
 
 /// Names a block.
@@ -126,8 +128,22 @@ impl Pool {
         });
         blocks.slabs[last_slab].truncate(last_at);
         blocks.len -= 1;
-        blocks.shrink(ledger, slab_shift(class), size);
+        if !self.hoards {
+            blocks.shrink(ledger, slab_shift(class), size);
+        }
         moved
+    }
+
+    /// Gives nothing back to the system from now on, or does so again, with all that was kept.
+    /// Where one swarm after the other is filled, each goes through all classes up to its own: to
+    /// take and give back a slab every time would be most of the work.
+    pub fn hoard(&mut self, ledger: &mut Ledger, hoards: bool) {
+        self.hoards = hoards;
+        if !hoards {
+            for (class, blocks) in self.classes.iter_mut().enumerate() {
+                blocks.shrink(ledger, slab_shift(class), SIZES[class].into());
+            }
+        }
     }
 
     /// Moves a block to one of another class, with as many of its words as there is room for.

@@ -51,6 +51,13 @@ impl Shard {
         true
     }
 
+    /// Says whether peers will be [restored](Shard::restore), swarm after swarm: it is faster if
+    /// that is known.
+    pub fn expect_restore(&mut self, is_expected: bool) {
+        let Store { pool, ledger, .. } = &mut self.store;
+        pool.hoard(ledger, is_expected);
+    }
+
     /// Takes a peer back into its torrent, which need not be known. Whether there was room.
     pub fn restore(&mut self, now: Seconds, torrent: &KeptTorrent, peer: &KeptPeer) -> bool {
         let moment = self.clock.read(now);
@@ -201,6 +208,7 @@ mod tests {
         let mut all = (Torrents::new(), Swarms::new());
         for me in 0..shards {
             let mut shard = Shard::new([me as u64 + 9, 3], LIMITS, now);
+            shard.expect_restore(true);
             for ((info_hash, _), peer) in swarms.iter().filter(|((hash, _), _)| of(hash) == me) {
                 if let Some(left_secs) = peer.left_secs.checked_sub(age) {
                     let peer = KeptPeer { left_secs, ..*peer };
@@ -211,6 +219,9 @@ mod tests {
                 let idle = torrent.idle_secs.unwrap_or(0) + age;
                 shard.remember(now, &torrent.info_hash, torrent.completed, idle);
             }
+            shard.expect_restore(false);
+            let ids = shard.ids.cost();
+            assert_eq!(shard.held().bytes, shard.store.cost() + ids);
             let (torrents, swarms) = saved(&shard, now, 7);
             assert_eq!(shard.totals().peers() as usize, swarms.len());
             assert_eq!(shard.totals().completed, 0, "none in this run");
