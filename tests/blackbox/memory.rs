@@ -112,6 +112,8 @@ fn memory_that_the_system_refuses_is_done_without() {
     found_swarm(&tracker);
     let udp = Udp::connect(tracker.udp());
     flood(&udp, 0..1000);
+    // What statistics take is had before, and free again.
+    counters(&tracker);
     if !tracker.limit_address_space(1 << 20) {
         return shout("SKIPPED: memory that is refused: there is no prlimit");
     }
