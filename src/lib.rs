@@ -43,8 +43,9 @@
 //! | [`stats`] | counting | types |
 //! | [`config`] | what the operator said | types, error |
 //! | [`router`] | words → owner shard → words | types, swarm |
+//! | [`client`] | trackers as their clients see them: a side room, feature `client` | types, wire |
 //! | [`cluster`] | live sync with other trackers: a side room, feature `cluster` | types, wire |
-//! | [`meta`] | what other trackers know: a side room, feature `meta` | types, wire |
+//! | [`meta`] | what other trackers know: a side room, feature `meta` | types, wire, client |
 //! | [`bus`] | other nodes of the tracker, by Redis: a side room, feature `bus` | types, wire |
 //! | [`persist`] | swarms in a file: a side room, feature `persist` | types, wire |
 //! | [`api`] | what operators' programs ask and change: a side room, feature `api` | types, wire |
@@ -72,6 +73,7 @@ pub mod access;
 pub mod advice;
 pub mod api;
 pub mod bus;
+pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod error;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may name of the crate, `types` and its own insides aside.
-const IMPORTS: [(&str, &[&str]); 19] = [
+const IMPORTS: [(&str, &[&str]); 20] = [
     ("types", &[]),
     ("error", &[]),
     ("sys", &[]),
@@ -22,8 +22,9 @@ const IMPORTS: [(&str, &[&str]); 19] = [
     ("bus", &["wire"]),
     ("config", &["error"]),
     ("router", &["swarm"]),
+    ("client", &["wire"]),
     ("cluster", &["wire"]),
-    ("meta", &["wire"]),
+    ("meta", &["client", "wire"]),
     ("persist", &["wire"]),
     (
         "net",
@@ -32,6 +33,7 @@ const IMPORTS: [(&str, &[&str]); 19] = [
             "advice",
             "api",
             "bus",
+            "client",
             "cluster",
             "config",
             "error",
@@ -64,12 +66,12 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("mainline", &["meta"]),
     ("mio", &["net"]),
     ("redis", &["bus"]),
-    ("rustls_native_certs", &["meta"]),
+    ("rustls_native_certs", &["client"]),
     ("sd_notify", &["supervisor"]),
     ("sha2", &["bus"]),
     ("smallvec", &["swarm", "access", "stats", "router"]),
     ("socket2", &["sys"]),
-    ("ureq", &["meta"]),
+    ("ureq", &["client", "meta"]),
 ];
 
 /// Words that are at home in some rooms only.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::address::{Scheme, Url};
 use super::health::Health;
 use super::job::Failure;
+use crate::client::url::{Scheme, Url};
 use crate::meta::Millis;
 use crate::types::{Family, InfoHash};
 

@@ -1,17 +1,12 @@
 //! Trackers and lists by HTTP and HTTPS.
 
-use std::io::Read;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::unversioned::transport::DefaultConnector;
-
-use super::address::{Scheme, Url};
 use super::guard::Guard;
 use super::job::{Answer, Ask, Failure, Retry};
 use super::lists;
+use crate::client::url::{Scheme, Url};
+use crate::client::web::{Manners, Web};
 use crate::meta::USER_AGENT;
 use crate::types::{Counts, InfoHash, Peers, Scraped};
 use crate::wire::answer::{self, RetryIn};
@@ -19,46 +14,26 @@ use crate::wire::query;
 
 /// How long all of a request may take, redirects included.
 const FETCH_SECS: u64 = 10;
-/// Redirects that are followed, never from HTTPS to HTTP.
+/// Redirects that are followed.
 const REDIRECTS_MAX: u32 = 2;
-/// The longest head of a response.
-const HEAD_LEN_MAX: usize = 16 << 10;
 /// The longest answer of a tracker, and the longest list, once they are unpacked.
 const ANSWER_LEN_MAX: usize = 64 << 10;
 const LIST_LEN_MAX: usize = 1 << 20;
 /// What is kept of a tracker's words.
 const REASON_LEN_MAX: usize = 120;
 
-/// Asks by HTTP. Cookies, passwords and the user's proxies play no part.
-pub struct Fetch {
-    plain: Agent,
-    /// Doesn't go on without encryption.
-    strict: Agent,
-}
+/// Asks by HTTP.
+pub struct Fetch(Web);
 
 impl Fetch {
     /// One that connects to whom the guard lets it.
     pub fn new(guard: &Guard) -> Fetch {
-        let roots = roots();
-        let agent = |https_only| {
-            let tls = TlsConfig::builder().root_certs(roots.clone()).build();
-            let config = Agent::config_builder()
-                .https_only(https_only)
-                .http_status_as_error(false)
-                .max_redirects(REDIRECTS_MAX)
-                .proxy(None)
-                .user_agent(USER_AGENT)
-                .max_response_header_size(HEAD_LEN_MAX)
-                .max_idle_connections(0)
-                .timeout_global(Some(Duration::from_secs(FETCH_SECS)))
-                .tls_config(tls)
-                .build();
-            Agent::with_parts(config, DefaultConnector::new(), guard.clone())
+        let manners = Manners {
+            agent: USER_AGENT,
+            time_max: Duration::from_secs(FETCH_SECS),
+            redirects_max: REDIRECTS_MAX,
         };
-        Fetch {
-            plain: agent(false),
-            strict: agent(true),
-        }
+        Fetch(Web::new(manners, guard.clone()))
     }
 
     /// Announces to a tracker (BEP 3, 7, 23).
@@ -94,7 +69,7 @@ impl Fetch {
         url: &Url,
         hashes: &[InfoHash],
     ) -> Result<Vec<(InfoHash, Counts)>, Failure> {
-        let path = scrape_path(&url.path).ok_or(Failure::Unable)?;
+        let path = url.scrape_path().ok_or(Failure::Unable)?;
         let mut query = Vec::new();
         query::emit_scrape(hashes, &mut query);
         let body = self.get(url, &path, &query, ANSWER_LEN_MAX)?;
@@ -124,60 +99,13 @@ impl Fetch {
 
     /// The body of what is at a path of that host, which may be no longer than `len_max`.
     fn get(&self, url: &Url, path: &str, query: &[u8], len_max: usize) -> Result<Vec<u8>, Failure> {
-        let path = path.to_owned();
-        let mut target = Url {
-            path,
-            ..url.clone()
-        }
-        .to_string();
-        if !query.is_empty() {
-            target.push(if target.contains('?') { '&' } else { '?' });
-            target.extend(query.iter().copied().map(char::from));
-        }
-        let agent = match url.scheme {
-            Scheme::Https => &self.strict,
-            _ => &self.plain,
-        };
-        let mut response = agent.get(&target).call().map_err(failure)?;
-        let mut body = Vec::new();
-        let reader = response.body_mut().as_reader();
-        let read = reader.take(len_max as u64 + 1).read_to_end(&mut body);
-        match read {
-            Err(_) => Err(Failure::Unreachable),
-            Ok(len) if len > len_max => Err(Failure::Malformed),
+        let page = self.0.get(url, path, query, len_max);
+        match page.map_err(|error| failure(*error))? {
             // Some trackers refuse with another status than 200, in words that can be read.
-            Ok(_) if response.status() != 200 => Err(refusal(&body)),
-            Ok(_) => Ok(body),
+            page if page.status != 200 => Err(refusal(&page.body)),
+            page => Ok(page.body),
         }
     }
-}
-
-/// The certificates that are believed: those of the system, or where it has none, of the library.
-fn roots() -> RootCerts {
-    let found = rustls_native_certs::load_native_certs().certs;
-    let certs: Vec<_> = found
-        .iter()
-        .map(|cert| Certificate::from_der(cert).to_owned())
-        .collect();
-    match certs.is_empty() {
-        true => RootCerts::WebPki,
-        false => RootCerts::Specific(Arc::new(certs)),
-    }
-}
-
-/// The path by the convention of BEP 48, if there is one.
-fn scrape_path(path: &str) -> Option<String> {
-    let (path, query) = match path.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
-        None => (path, None),
-    };
-    let (folder, page) = path.rsplit_once('/')?;
-    let rest = page.strip_prefix("announce")?;
-    let query = query.map(|query| format!("?{query}"));
-    Some(format!(
-        "{folder}/scrape{rest}{}",
-        query.unwrap_or_default()
-    ))
 }
 
 fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
@@ -227,7 +155,7 @@ fn failure(error: ureq::Error) -> Failure {
 mod tests {
     use super::*;
     use crate::types::{Event, PeerAddr};
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::thread::{self, JoinHandle};
 
@@ -357,16 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_scrapes_follows_from_that_of_announces() {
-        for (announce, scrape) in [
-            ("/announce", Some("/scrape")),
-            ("/x/announce?key=1", Some("/x/scrape?key=1")),
-            ("/announce.php", Some("/scrape.php")),
-            ("/a", None),
-            ("/announce/x", None),
-        ] {
-            assert_eq!(scrape_path(announce).as_deref(), scrape, "{announce}");
-        }
+    fn scrapes_tell_what_was_asked() {
         let body = [
             &b"d5:filesd20:"[..],
             &HASH.0,

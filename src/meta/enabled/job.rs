@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::address::Url;
+use crate::client::url::Url;
 use crate::types::{Counts, Event, InfoHash, PeerAddr, Seconds};
 
 /// An errand.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::address::Url;
+use crate::client::url::Url;
 
 /// The most trackers of one list.
 pub const URLS_MAX: usize = 500;

@@ -1,6 +1,5 @@
 //! What other trackers, the distributed hash table and peers know.
 
-pub mod address;
 mod budget;
 mod courier;
 mod dht;

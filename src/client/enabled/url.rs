@@ -90,6 +90,18 @@ impl Url {
         })
     }
 
+    /// Where the tracker is asked for counts, if it has a place for that (BEP 48).
+    pub fn scrape_path(&self) -> Option<String> {
+        let (path, query) = match self.path.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (self.path.as_str(), None),
+        };
+        let (folder, page) = path.rsplit_once('/')?;
+        let rest = page.strip_prefix("announce")?;
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        Some(format!("{folder}/scrape{rest}{query}"))
+    }
+
     /// Whether it looks as if it were somebody's own, with a key to a private tracker in it.
     pub fn is_private_looking(&self) -> bool {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
@@ -115,6 +127,26 @@ impl fmt::Display for Url {
         match self.host.contains(':') {
             true => write!(f, "{scheme}://[{}]:{}{}", self.host, self.port, self.path),
             false => write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_scrapes_follows_from_that_of_announces() {
+        for (announce, scrape) in [
+            ("/announce", Some("/scrape")),
+            ("/x/announce?key=1", Some("/x/scrape?key=1")),
+            ("/announce.php", Some("/scrape.php")),
+            ("/a", None),
+            ("/announce/x", None),
+        ] {
+            let url = Url::parse(&format!("http://a.example{announce}")).unwrap();
+            assert_eq!(url.scrape_path().as_deref(), scrape, "{announce}");
         }
     }
 }
