@@ -4,6 +4,8 @@
 //! right at any time and a limit holds before the memory is touched. When the limit or the system
 //! says no, the caller gets [`Full`] and everything is as it was.
 
+use std::hint::black_box;
+
 /// There is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
@@ -19,6 +21,10 @@ pub enum Full {
 pub struct Ledger {
     held: usize,
     max: usize,
+    /// What the system must have left after a grant.
+    spare: usize,
+    /// Whether it had not when it was asked last.
+    is_short: bool,
 }
 
 /// The part of the limit that is left to swarms which grow.
@@ -29,6 +35,9 @@ const PAGE: usize = 4096;
 const MALLOC: usize = 16;
 /// Allocations from here on are whole pages.
 const LARGE: usize = 8 * PAGE;
+/// What the system must have left for the rest of the program, whose allocations are small, in
+/// many places, and the end of the process when they are refused.
+const SPARE: usize = 256 << 10;
 
 impl Ledger {
     /// Nothing is taken, and there may be any amount.
@@ -36,6 +45,8 @@ impl Ledger {
         Ledger {
             held: 0,
             max: usize::MAX,
+            spare: SPARE,
+            is_short: false,
         }
     }
 
@@ -52,6 +63,7 @@ impl Ledger {
     /// Sets how much there may be. What is there already stays.
     pub fn set_max(&mut self, bytes: usize) {
         self.max = bytes;
+        self.spare = SPARE;
     }
 
     /// Lowers the limit a little, for those who leave the rest to others; the limit to set again
@@ -59,6 +71,7 @@ impl Ledger {
     pub fn hold_back(&mut self) -> usize {
         let max = self.max;
         self.max -= max / HELD_BACK;
+        self.spare = 2 * SPARE + self.held / HELD_BACK;
         max
     }
 
@@ -93,9 +106,22 @@ impl Ledger {
         let new = cost::<T>(len);
         self.check(new, instead_of)?;
         let mut vec = Vec::new();
-        vec.try_reserve_exact(len).map_err(|_| Full::Bytes)?;
+        self.obtain(&mut vec, len)?;
         self.held += new;
         Ok(vec)
+    }
+
+    /// Room for so many more, from the system; takes no note of it.
+    pub fn obtain<T>(&mut self, vec: &mut Vec<T>, more: usize) -> Result<(), Full> {
+        let bytes = more.saturating_mul(size_of::<T>());
+        // Nobody asks for little each time, unless little is left.
+        if bytes >= LARGE || self.is_short {
+            self.is_short = !is_there(bytes.saturating_add(self.spare));
+            if self.is_short {
+                return Err(Full::Bytes);
+            }
+        }
+        vec.try_reserve_exact(more).map_err(|_| Full::Bytes)
     }
 
     /// Gives a vector of this capacity back.
@@ -112,12 +138,18 @@ impl Ledger {
         let (before, after) = (cost::<T>(old), cost::<T>((old * 2).max(4)));
         self.charge(after - before)?;
         let more = (old * 2).max(4) - vec.len();
-        if vec.try_reserve_exact(more).is_err() {
-            self.credit(after - before);
-            return Err(Full::Bytes);
-        }
-        Ok(())
+        self.obtain(vec, more)
+            .inspect_err(|_| self.credit(after - before))
     }
+}
+
+/// Whether the system would grant so many bytes. They are not touched, so that they take nothing.
+fn is_there(bytes: usize) -> bool {
+    let mut vec = Vec::<u8>::new();
+    let answer = vec.try_reserve_exact(bytes);
+    // An allocation that nobody looks at might be left out.
+    black_box(&mut vec);
+    answer.is_ok()
 }
 
 /// What room for so many takes.

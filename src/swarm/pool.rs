@@ -190,9 +190,9 @@ impl Class {
         ledger.reserve(&mut self.slabs)?;
         ledger.charge(SLAB_COST)?;
         let mut slab = Vec::new();
-        if slab.try_reserve_exact(words).is_err() {
+        if let Err(full) = ledger.obtain(&mut slab, words) {
             ledger.credit(SLAB_COST);
-            return Err(Full::Bytes);
+            return Err(full);
         }
         self.slabs.push(slab);
         Ok(())
