@@ -49,6 +49,7 @@
 //! | [`bus`] | other nodes of the tracker, by Redis: a side room, feature `bus` | types, wire |
 //! | [`persist`] | swarms in a file: a side room, feature `persist` | types, wire |
 //! | [`api`] | what operators' programs ask and change: a side room, feature `api` | types, wire |
+//! | [`tls`] | HTTPS: what goes over a connection, encrypted: a side room, feature `tls` | types |
 //! | [`supervisor`] | who started us: a side room, feature `systemd` | types |
 //! | [`advice`] | what to change on a system: a side room, feature `check-system` | types |
 //! | [`net`] | sockets and the loop | all |
@@ -64,10 +65,10 @@
 //! `bus`, by which many nodes are one; `cluster`, live sync; `dashboard`, a page for browsers, and
 //! `metrics`, what Prometheus reads, both within [`stats`]; `gzip`, compressed lists; `meta`, which
 //! asks other trackers, with `dht` and `pex`, which ask the hash table and peers; `persist`,
-//! snapshots of the swarms; `systemd`, which tells the service manager how it goes; and
-//! `check-system`. A side room has a door, its `mod.rs`, which picks the room or a twin that has
-//! nothing in it; a setting of an absent room is refused. `torture` brings mishaps on demand, for
-//! tests.
+//! snapshots of the swarms; `systemd`, which tells the service manager how it goes; `tls`, HTTPS;
+//! and `check-system`. A side room has a door, its `mod.rs`, which picks the room or a twin that
+//! has nothing in it; a setting of an absent room is refused. `torture` brings mishaps on demand,
+//! for tests.
 
 pub mod access;
 pub mod advice;
@@ -86,6 +87,7 @@ pub mod supervisor;
 pub mod swarm;
 #[allow(unsafe_code)]
 pub mod sys;
+pub mod tls;
 pub mod types;
 pub mod wire;
 

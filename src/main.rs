@@ -40,8 +40,11 @@ fn say(mut to: impl Write, text: &str) {
 }
 
 /// Messages go to stderr without time stamps: whoever collects them knows the time. How much is
-/// said may change while serving, so that is not for the logger to decide.
+/// said may change while serving, so that is not for the logger to decide. Libraries say nothing:
+/// strangers could fill the log by what they send.
 fn open_log() {
     let mut log = env_logger::Builder::new();
-    log.parse_filters("trace").format_timestamp(None).init();
+    log.parse_filters("trackerd=trace")
+        .format_timestamp(None)
+        .init();
 }

@@ -297,6 +297,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
             addr: "127.0.0.1:6969".parse().unwrap(),
             tcp: true,
             udp: true,
+            https: false,
             optional: false,
         }],
         workers: Some(3),
@@ -356,6 +357,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         secret_file: Some("/secret".into()),
         api: None,
         api_token: None,
+        certificate: None,
         meta: no_meta(),
         snapshots: trackerd::config::Snapshots::default().finish(),
         ignored: Vec::new(),
@@ -835,6 +837,52 @@ fn the_meta_tracker_is_off_unless_it_is_wanted() {
 }
 
 #[test]
+#[cfg(not(feature = "tls"))]
+fn without_https_its_settings_are_refused() {
+    let what = "needs the feature `tls`, which this build has not: leave it out, or use another";
+    for line in [
+        "--listen.https *:443",
+        "--tls.certificate /pem",
+        "--tls.key /key",
+    ] {
+        assert_eq!(refusal(line).what, what);
+    }
+}
+
+#[test]
+#[cfg(feature = "tls")]
+fn https_takes_a_certificate_a_key_and_a_port_of_its_own() {
+    let files = "--tls.certificate /pem --tls.key /key";
+    let https = config(&format!("--listen.https *:443 --listen.udp *:443 {files}"));
+    let serves: Vec<_> = https
+        .listens
+        .iter()
+        .map(|listen| (listen.addr.port(), listen.tcp, listen.udp, listen.https))
+        .collect();
+    assert_eq!(serves, [(443, false, true, true); 2]);
+    let certificate = https.certificate.unwrap();
+    assert_eq!(certificate.chain, Path::new("/pem"));
+    assert_eq!(certificate.key, Path::new("/key"));
+    for (line, what) in [
+        ("--listen.https *:443", "no HTTPS without a certificate"),
+        ("--tls.certificate /pem", "set tls.key too"),
+        ("--tls.key /key", "set tls.certificate too"),
+        (files, "set that too"),
+        (
+            &format!("--listen.https [::1]:80 --listen.tcp [::1]:80 {files}"),
+            "[::1]:80 can't serve both HTTP and HTTPS",
+        ),
+        (
+            &format!("--listen.https *:443 --no-tcp {files}"),
+            "nothing would be left to listen on",
+        ),
+    ] {
+        let fatal = refusal(line);
+        assert!(fatal.what.contains(what), "{line}: {fatal}");
+    }
+}
+
+#[test]
 #[cfg(feature = "api")]
 fn the_api_is_served_to_nobody_by_mistake() {
     use trackerd::config::ApiPlace;
@@ -1112,6 +1160,9 @@ fn the_sample_changes_nothing_as_it_is_and_works_uncommented() {
             "bus.lists" => "bus.server redis://10.0.0.5\naccess.keys k\n",
             "bus.secret" => "bus.server redis://10.0.0.5\nudp.secret_file s\n",
             "api.token_file" => "api.listen [::1]:6970\n",
+            "listen.https" => "tls.certificate c\ntls.key k\n",
+            "tls.certificate" => "listen.https [::1]:443\ntls.key k\n",
+            "tls.key" => "listen.https [::1]:443\ntls.certificate c\n",
             "livesync.cluster.node_ip" => "livesync.cluster.listen 10.0.0.1\n",
             _ => "",
         };

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may name of the crate, `types` and its own insides aside.
-const IMPORTS: [(&str, &[&str]); 20] = [
+const IMPORTS: [(&str, &[&str]); 21] = [
     ("types", &[]),
     ("error", &[]),
     ("sys", &[]),
@@ -26,6 +26,7 @@ const IMPORTS: [(&str, &[&str]); 20] = [
     ("cluster", &["wire"]),
     ("meta", &["client", "wire"]),
     ("persist", &["wire"]),
+    ("tls", &[]),
     (
         "net",
         &[
@@ -44,6 +45,7 @@ const IMPORTS: [(&str, &[&str]); 20] = [
             "supervisor",
             "swarm",
             "sys",
+            "tls",
             "wire",
         ],
     ),
@@ -52,7 +54,7 @@ const IMPORTS: [(&str, &[&str]); 20] = [
 ];
 
 /// Crates each room may use.
-const CRATES: [(&str, &[&str]); 19] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("ahash", &["swarm", "access", "stats"]),
     ("crc32fast", &["bus", "persist"]),
     ("crossbeam_channel", &["router", "net"]),
@@ -66,6 +68,7 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("mainline", &["meta"]),
     ("mio", &["net"]),
     ("redis", &["bus"]),
+    ("rustls", &["tls"]),
     ("rustls_native_certs", &["client"]),
     ("sd_notify", &["supervisor"]),
     ("sha2", &["bus"]),

@@ -23,6 +23,9 @@ _trackerd() {
         --listen.tcp_udp
         --listen.tcp
         --listen.udp
+        --listen.https
+        --tls.certificate
+        --tls.key
         --no-tcp
         --listen.no_tcp
         --no-udp
@@ -195,6 +198,15 @@ _trackerd() {
         ;;
     --listen.udp)
         :
+        ;;
+    --listen.https)
+        :
+        ;;
+    --tls.certificate)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --tls.key)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
     --no-tcp | --listen.no_tcp)
         mapfile -t COMPREPLY < <(compgen -W 'yes no' -- "$current")

@@ -6,10 +6,10 @@ use super::limits::{LimitsSaid, Programs};
 use super::memory::Memory;
 use super::meta::MetaSaid;
 use super::parse::Said;
-use super::settings::{Kind, PORT, Setting};
+use super::settings::{Kind, PORT, Serves, Setting};
 use super::snapshots::Snapshots;
 use super::values::{self, Place};
-use super::{Amount, ApiPlace, Config, HashFile, Listen};
+use super::{Amount, ApiPlace, Certificate, Config, HashFile, Listen};
 use crate::error::{Exit, Fatal};
 use crate::types::Net;
 use std::mem;
@@ -79,6 +79,8 @@ pub struct Draft {
     pub secret_file: Option<PathBuf>,
     pub api: Option<ApiPlace>,
     pub api_token: Option<PathBuf>,
+    pub tls_chain: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
     pub meta: MetaSaid,
     pub snapshots: Snapshots,
     pub blessed: Vec<Net>,
@@ -137,7 +139,7 @@ impl Draft {
             Kind::Net(slot) => slot(self).push(values::net(text)?),
             Kind::Hashes(list) => self.put_hashes(list(text.into()))?,
             Kind::Own(put) => put(self, text)?,
-            Kind::Listen { tcp, udp } => self.put_listen(values::place(text)?, tcp, udp),
+            Kind::Listen(serves) => self.put_listen(values::place(text)?, serves),
         }
         Ok(())
     }
@@ -152,7 +154,8 @@ impl Draft {
     }
 
     /// `[::]` means both families, as in opentracker, but IPv6 is the one asked for.
-    fn put_listen(&mut self, place: Place, tcp: bool, udp: bool) {
+    fn put_listen(&mut self, place: Place, serves: Serves) {
+        let Serves { tcp, udp, https } = serves;
         let ipv4 = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
         let ipv6 = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
         let mut add = |addr, optional| {
@@ -160,6 +163,7 @@ impl Draft {
                 addr,
                 tcp,
                 udp,
+                https,
                 optional,
             })
         };
@@ -180,10 +184,10 @@ impl Draft {
     /// Where there is no address, the usual ones; those for the meta-tracker come on top.
     fn settle_listens(&mut self) {
         if self.listens.is_empty() {
-            self.put_listen(Place::Everywhere(PORT), true, true);
+            self.put_listen(Place::Everywhere(PORT), Serves::BOTH);
         }
         for addr in self.meta.listens.clone() {
-            self.put_listen(Place::At(addr), true, true);
+            self.put_listen(Place::At(addr), Serves::BOTH);
         }
         self.leave_out();
     }
@@ -198,6 +202,7 @@ impl Draft {
             Some(listen) if new.addr.port() != 0 => {
                 listen.tcp |= new.tcp;
                 listen.udp |= new.udp;
+                listen.https |= new.https;
                 listen.optional &= new.optional;
             }
             _ => self.listens.push(new),
@@ -231,11 +236,11 @@ impl Draft {
     fn finish(mut self) -> Config {
         self.settle_listens();
         self.bless();
-        let intervals = self.intervals();
-        let full_scrapers = self.full_scrapers();
         let numwant_max = self.numwant_max.unwrap_or(200);
         Config {
             workers: self.workers(),
+            intervals: self.intervals(),
+            full_scrapers: self.full_scrapers(),
             listens: self.listens,
             open_files: self.nofile,
             core_bytes: self.core,
@@ -245,7 +250,6 @@ impl Draft {
             load: self.load,
             user: self.user,
             redirect_url: self.redirect_url,
-            intervals,
             numwant_default: self.numwant_default.unwrap_or(50.min(numwant_max)) as u16,
             numwant_max: numwant_max as u16,
             external_ip: self.external_ip == Some("yes"),
@@ -258,7 +262,6 @@ impl Draft {
             fifo_add: self.fifo_add,
             fifo_delete: self.fifo_delete,
             stats_readers: self.stats_readers,
-            full_scrapers,
             full_scrape_interval: self.full_scrape_interval.unwrap_or(300),
             log_completed: self.log_completed == Some("yes"),
             woodpeckers: self.woodpeckers == Some("yes"),
@@ -285,6 +288,7 @@ impl Draft {
             secret_file: self.secret_file,
             api: self.api,
             api_token: self.api_token,
+            certificate: Certificate::of(self.tls_chain, self.tls_key),
             meta: self.meta.finish(),
             snapshots: self.snapshots.finish(),
             ignored: self.ignored,
@@ -301,6 +305,17 @@ impl Draft {
 
     /// What was said to no effect, though it sounds as if it had one.
     fn idle(&self) -> Option<Contradiction> {
+        match (&self.tls_chain, &self.tls_key) {
+            (Some(_), None) => {
+                let what = "a certificate is of no use without its key: set tls.key too";
+                return Some((&["tls.certificate"], what.into()));
+            }
+            (None, Some(_)) => {
+                let what = "a key is of no use without its certificate: set tls.certificate too";
+                return Some((&["tls.key"], what.into()));
+            }
+            _ => {}
+        }
         if self.proxy_header.is_some() && self.proxies.is_empty() {
             let what = "the header is believed from proxies only: name them with access.proxy";
             return Some((&["access.proxy_header"], what.into()));
@@ -313,9 +328,11 @@ impl Draft {
         let (no_tcp, no_udp) = (self.no_tcp == Some("yes"), self.no_udp == Some("yes"));
         for listen in &mut self.listens {
             listen.tcp &= !no_tcp;
+            listen.https &= !no_tcp;
             listen.udp &= !no_udp;
         }
-        self.listens.retain(|listen| listen.tcp || listen.udp);
+        self.listens
+            .retain(|listen| listen.connects() || listen.udp);
     }
 
     fn intervals(&self) -> Intervals {
@@ -351,6 +368,33 @@ impl Draft {
 }
 
 impl Config {
+    fn https_contradiction(&self) -> Option<Contradiction> {
+        let served = self.listens.iter().any(|listen| listen.https);
+        let twice = self
+            .listens
+            .iter()
+            .find(|listen| listen.https && listen.tcp);
+        match (served, &self.certificate, twice) {
+            (true, None, _) => Some((
+                &["listen.https"],
+                "there is no HTTPS without a certificate: set tls.certificate and tls.key too"
+                    .into(),
+            )),
+            (false, Some(_), _) => Some((
+                &["tls.certificate", "tls.key"],
+                "nothing is encrypted without listen.https: set that too".into(),
+            )),
+            (_, _, Some(listen)) => Some((
+                &["listen.https", "listen.tcp", "listen.tcp_udp"],
+                format!(
+                    "{} can't serve both HTTP and HTTPS: name another port",
+                    listen.addr
+                ),
+            )),
+            _ => None,
+        }
+    }
+
     fn contradiction(&self) -> Option<Contradiction> {
         if let Some(contradiction) = self.intervals.contradiction() {
             return Some(contradiction);
@@ -361,6 +405,9 @@ impl Config {
                 "nothing would be left to listen on: leave this out, or name other addresses"
                     .into(),
             ));
+        }
+        if let Some(contradiction) = self.https_contradiction() {
+            return Some(contradiction);
         }
         if self.enforce_interval && self.intervals.load.is_some() {
             return Some((

@@ -160,6 +160,8 @@ pub struct Config {
     pub api: Option<ApiPlace>,
     /// The file of the token that it takes; none without an API.
     pub api_token: Option<PathBuf>,
+    /// What HTTPS is served with, if it is.
+    pub certificate: Option<Certificate>,
     /// What is asked of other trackers.
     pub meta: Meta,
     /// Where swarms are kept for the next start, if they are.
@@ -212,8 +214,35 @@ pub struct Listen {
     pub tcp: bool,
     /// Whether to serve UDP here.
     pub udp: bool,
+    /// Whether to serve HTTPS here; never together with HTTP.
+    pub https: bool,
     /// Nobody named this address by itself: if the system lacks its family, go on without.
     pub optional: bool,
+}
+
+impl Listen {
+    /// Whether connections are accepted here.
+    pub fn connects(&self) -> bool {
+        self.tcp || self.https
+    }
+}
+
+/// A certificate's files, both in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// The server's own, and those that vouch for it.
+    pub chain: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl Certificate {
+    /// Both, or none.
+    fn of(chain: Option<PathBuf>, key: Option<PathBuf>) -> Option<Certificate> {
+        chain
+            .zip(key)
+            .map(|(chain, key)| Certificate { chain, key })
+    }
 }
 
 /// The list that restricts the torrents served.

@@ -20,6 +20,8 @@ pub struct Sockets {
     pub udp: Vec<UdpSocket>,
     /// For connections.
     pub tcp: Vec<TcpListener>,
+    /// For encrypted ones.
+    pub https: Vec<TcpListener>,
     /// For live sync, if there is any.
     pub livesync: Option<UdpSocket>,
 }
@@ -145,9 +147,14 @@ impl Bound {
             each.for_each(|(sockets, socket)| sockets.udp.push(socket));
         }
         if let Some((addr, group)) = tcp {
-            self.names.push(format!("tcp://{addr}"));
-            let each = self.sockets.iter_mut().zip(group);
-            each.for_each(|(sockets, listener)| sockets.tcp.push(listener));
+            let scheme = if listen.https { "https" } else { "tcp" };
+            self.names.push(format!("{scheme}://{addr}"));
+            for (sockets, listener) in self.sockets.iter_mut().zip(group) {
+                match listen.https {
+                    true => sockets.https.push(listener),
+                    false => sockets.tcp.push(listener),
+                }
+            }
         }
         Ok(())
     }
@@ -170,10 +177,10 @@ fn first(listen: &Listen) -> io::Result<(Option<UdpSocket>, Option<TcpListener>)
     } else {
         None
     };
-    if listen.udp && listen.tcp && listen.addr.port() == 0 {
+    if listen.udp && listen.connects() && listen.addr.port() == 0 {
         socket::probe(Transport::Tcp, addr)?;
     }
-    let tcp = if listen.tcp {
+    let tcp = if listen.connects() {
         Some(socket::tcp(addr)?)
     } else {
         None
@@ -188,7 +195,10 @@ fn free_port(ip: IpAddr) -> io::Result<u16> {
 }
 
 fn transports(listen: &Listen) -> impl Iterator<Item = Transport> {
-    let wanted = [(listen.udp, Transport::Udp), (listen.tcp, Transport::Tcp)];
+    let wanted = [
+        (listen.udp, Transport::Udp),
+        (listen.connects(), Transport::Tcp),
+    ];
     wanted
         .into_iter()
         .filter(|(wanted, _)| *wanted)
@@ -238,6 +248,7 @@ mod tests {
             addr: "127.0.0.1:0".parse().unwrap(),
             tcp: false,
             udp: true,
+            https: false,
             optional: false,
         };
         // Enough that two of them would meet if the kernel chose.

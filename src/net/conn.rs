@@ -6,9 +6,9 @@
 //! output. All connections of a worker together are bounded by what [`crate::net::tcp`] allows
 //! them.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::mem;
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 
@@ -17,10 +17,12 @@ use crate::net::http::{self, Asked, Http, Outcome, Pending};
 use crate::net::rounds::{Quest, Round};
 use crate::net::scroll::{Rest, Scroll};
 use crate::net::seats::Seat;
+use crate::net::stream::{Got, Stream};
+use crate::net::workspace::Workspace;
 use crate::net::{Office, Ticket};
 use crate::stats::Count;
 use crate::stats::traffic::{Call, Fate, Flow, Traffic};
-use crate::sys::socket;
+use crate::sys::socket::errno;
 use crate::types::{Family, Seconds};
 use crate::wire::http::{Head, Status};
 use crate::wire::proxy::{Malformed, Preface};
@@ -34,7 +36,7 @@ const SWALLOW_SECS_MAX: Seconds = 2;
 
 /// A connection.
 pub struct Conn {
-    stream: TcpStream,
+    stream: Stream,
     /// Its own, once it has one.
     seat: Option<Seat>,
     /// The other end, or what a preface said instead.
@@ -87,23 +89,11 @@ pub enum Next {
     Close,
 }
 
-/// What a worker's connections share, since only one is served at a time.
-pub struct Workspace {
-    /// For reading into.
-    pub scratch: Box<[u8]>,
-    /// For answers on their way out.
-    pub out: Vec<u8>,
-    /// For bodies.
-    pub http: Http,
-    /// What went over the sockets lately.
-    pub traffic: Traffic,
-}
-
 impl Conn {
     /// A connection just accepted; `prefaced` if a proxy has to say first whose it is.
-    pub fn new(stream: TcpStream, from: SocketAddr, prefaced: bool, now: Seconds) -> Conn {
+    pub fn new(stream: impl Into<Stream>, from: SocketAddr, prefaced: bool, now: Seconds) -> Conn {
         Conn {
-            stream,
+            stream: stream.into(),
             seat: None,
             from,
             prefaced,
@@ -126,7 +116,7 @@ impl Conn {
 
     /// The socket, to be registered.
     pub fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+        self.stream.socket()
     }
 
     /// The family of the other end.
@@ -136,13 +126,13 @@ impl Conn {
 
     /// Whether it waits for its socket to take more.
     pub fn is_writing(&self) -> bool {
-        !self.unsent.is_empty()
+        !self.unsent.is_empty() || self.stream.is_writing()
     }
 
     /// How many bytes it holds.
     pub fn held_bytes(&self) -> usize {
         let scroll = self.scroll.as_ref().map_or(0, |scroll| scroll.held_bytes());
-        self.held.capacity() + self.unsent.capacity() + scroll
+        self.held.capacity() + self.unsent.capacity() + scroll + self.stream.held_bytes()
     }
 
     /// Since when it has been waiting for a next request that has not begun; `None` if it is busy.
@@ -174,7 +164,7 @@ impl Conn {
     ) -> Next {
         if self.is_writing() {
             let unsent = mem::take(&mut self.unsent);
-            if !self.write(&unsent, &mut with.traffic) {
+            if self.stream.flush().is_err() || !self.write(&unsent, &mut with.traffic) {
                 return Next::Close;
             }
             if self.is_writing() {
@@ -287,9 +277,12 @@ impl Conn {
     }
 
     /// Says that there is no room, and closes. The request is read first, if it is there: closing
-    /// with input unread would reset the connection.
+    /// with input unread would reset the connection. To say it encrypted would cost a handshake.
     pub fn turn_away(mut self, with: &mut Workspace) {
-        let _ = self.stream.read(&mut with.scratch);
+        if self.stream.is_encrypted() {
+            return self.close(&mut with.traffic);
+        }
+        let _ = self.stream.read_plain(&mut with.scratch);
         with.out.clear();
         http::emit_fault(Status::UNAVAILABLE, &mut with.out);
         with.traffic.answer(&with.out);
@@ -301,6 +294,7 @@ impl Conn {
     pub fn tick(&mut self, desk: &mut Desk, with: &mut Workspace) -> Next {
         let terms = &desk.terms;
         let secs_max = match self.state {
+            State::Reading if self.stream.is_shaking_hands() => terms.request_secs_max,
             _ if self.idle_since().is_some() => terms.idle_secs_max,
             State::Swallowing => SWALLOW_SECS_MAX,
             _ => terms.request_secs_max,
@@ -336,16 +330,18 @@ impl Conn {
     fn read(&mut self, ticket: Ticket, office: &mut Office<'_>, with: &mut Workspace) -> Next {
         while self.unread && !self.is_writing() && !matches!(self.state, State::Waiting(_)) {
             let mut scratch = mem::take(&mut with.scratch);
-            let read = self.stream.read(&mut scratch);
+            let read = match self.prefaced {
+                true => self.stream.read_plain(&mut scratch),
+                false => self.stream.read(&mut scratch, &mut with.handshakes),
+            };
             let next = match &read {
-                Ok(0) => {
+                Ok(Got { len: 0, .. }) => {
                     with.traffic.add(self.end(), 1);
                     Next::Close
                 }
-                Ok(len) => {
+                Ok(Got { len, emptied }) => {
                     with.traffic.add(Flow::ReceivedBytes, *len);
-                    // A read that did not fill the room has emptied the socket, but for the end.
-                    self.unread = *len == scratch.len() || self.ended;
+                    self.unread = !emptied || self.ended;
                     self.feed(&scratch[..*len], ticket, office, with)
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -505,7 +501,7 @@ impl Conn {
                 self.prefaced = false;
                 self.seen = 0;
                 self.from = preface.ends.map_or(self.from, |(source, _)| source);
-                len
+                len + self.stream.begin(&bytes[len..], &mut with.handshakes)
             }
             Err(Malformed) => {
                 self.fail(Status::BAD_REQUEST, office, with);
@@ -533,7 +529,7 @@ impl Conn {
         }
         match self.state {
             State::Leaving { swallow: true } => {
-                if self.stream.shutdown(Shutdown::Write).is_err() {
+                if self.stream.shutdown().is_err() {
                     return Next::Close;
                 }
                 self.state = State::Swallowing;
@@ -588,7 +584,7 @@ impl Conn {
         if self.owes_answer() {
             traffic.meet(self.family(), Fate::Unanswered);
         }
-        match socket::close(self.stream) {
+        match self.stream.close() {
             Ok(()) => traffic.add(Flow::Closed, 1),
             Err(error) => traffic.fail(Call::Close, errno(&error), 1),
         }
@@ -603,9 +599,4 @@ impl Conn {
         let begin = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'));
         &bytes[begin.unwrap_or(bytes.len())..]
     }
-}
-
-/// The system's number for an error.
-pub fn errno(error: &io::Error) -> i32 {
-    error.raw_os_error().unwrap_or(0)
 }

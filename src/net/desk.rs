@@ -19,6 +19,7 @@ use crate::stats::{Count, Counters, NUMWANTS, Networks, Tally};
 use crate::swarm::Swept;
 use crate::sys::process::{self, Ration};
 use crate::sys::{clock, memory};
+use crate::tls::Server;
 use crate::types::{Family, Seconds};
 
 /// What clients are told and granted; the same on every worker.
@@ -130,6 +131,8 @@ pub struct Desk {
     pub relay: Option<Box<Relay>>,
     /// Who may ask for what.
     pub gate: Gate,
+    /// In whose name HTTPS is answered, if it is.
+    pub tls: Option<Server>,
     /// Who asks how often.
     pub pace: Pace,
     /// Connection ids.
@@ -183,6 +186,7 @@ impl Desk {
             relay: None,
             terms: rules.terms,
             gate: rules.gate,
+            tls: rules.tls,
             pace,
             cookie: rules.cookie.unwrap_or(cookie),
             counters,
@@ -239,6 +243,7 @@ impl Desk {
     pub fn obey(&mut self, rules: Rules) {
         self.terms = rules.terms;
         self.gate = rules.gate;
+        self.tls = rules.tls;
         self.pace.keep_to(rules.paces);
         if let Some(cookie) = rules.cookie {
             self.cookie = cookie;

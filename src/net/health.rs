@@ -13,19 +13,29 @@ use crate::wire::udp::{Reply, Request};
 const PATIENCE: Duration = Duration::from_secs(2);
 const TRIES: usize = 3;
 
+/// How HTTPS answers what is not encrypted: by an alert (RFC 8446, 5.1), of a version that is
+/// always 3.
+const ALERT: &[u8] = &[21, 3];
+
 /// Asks the first of the configured addresses from this machine: for a connection id over UDP, or
-/// for any answer over HTTP.
+/// for any answer over HTTP or HTTPS.
 ///
 /// # Errors
 /// With [`Exit::Unhealthy`] when there is none.
 pub fn check(config: &Config) -> Result<(), Fatal> {
-    let Listen { addr, udp, .. } = config.listens[0];
-    let scheme = if udp { "udp" } else { "tcp" };
+    let Listen {
+        addr, udp, https, ..
+    } = config.listens[0];
+    let scheme = match (udp, https) {
+        (true, _) => "udp",
+        (false, true) => "https",
+        (false, false) => "tcp",
+    };
     let to = nearest(addr);
     let asked = match udp {
         _ if to.port() == 0 => Err(io::Error::other("nobody knows which port that is")),
         true => ask_udp(to),
-        false => ask_http(to, config),
+        false => ask_http(to, https, config),
     };
     asked.map_err(|error| {
         let what = format!("no answer: {error}");
@@ -69,7 +79,7 @@ fn ask_udp(to: SocketAddr) -> io::Result<()> {
     outcome
 }
 
-fn ask_http(to: SocketAddr, config: &Config) -> io::Result<()> {
+fn ask_http(to: SocketAddr, https: bool, config: &Config) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -80,7 +90,11 @@ fn ask_http(to: SocketAddr, config: &Config) -> io::Result<()> {
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
     let mut answer = [0; 7];
     stream.read_exact(&mut answer)?;
-    match &answer == b"HTTP/1." {
+    let expected: &[u8] = match https {
+        true => ALERT,
+        false => b"HTTP/1.",
+    };
+    match answer.starts_with(expected) {
         true => Ok(()),
         false => Err(io::Error::other("what answers is no tracker")),
     }

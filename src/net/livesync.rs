@@ -12,10 +12,10 @@ use mio::{Interest, Registry, Token};
 use crate::access::Verdict;
 use crate::cluster::{Cluster, Refusal};
 use crate::net::Office;
-use crate::net::conn::errno;
 use crate::net::desk::Desk;
 use crate::stats::Count;
 use crate::stats::traffic::Call;
+use crate::sys::socket::errno;
 use crate::sys::udp::Inbox;
 use crate::types::{Announce, Family, Seconds};
 

@@ -39,6 +39,7 @@ mod service;
 mod snapshots;
 mod statistics;
 mod strangers;
+mod stream;
 mod system;
 mod tcp;
 mod tempo;
@@ -46,6 +47,7 @@ mod torture;
 mod udp;
 mod watchdog;
 mod worker;
+mod workspace;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

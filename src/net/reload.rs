@@ -288,6 +288,8 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
             file: old.snapshots.file.clone(),
             ..new.snapshots
         },
+        // Its listeners stay too.
+        certificate: new.certificate.clone().or_else(|| old.certificate.clone()),
         ..new
     })
 }

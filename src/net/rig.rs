@@ -11,18 +11,17 @@ use mio::net::TcpStream;
 
 use crate::access::{Cookie, Pace};
 use crate::config::{self, Command};
-use crate::net::conn::{Conn, Next, Workspace};
+use crate::net::conn::{Conn, Next};
 use crate::net::desk::Desk;
-use crate::net::http::Http;
 use crate::net::memory::Means;
 use crate::net::rounds::{self, Quest, Round};
 use crate::net::rules::{Grants, Occasion, Rules};
+use crate::net::workspace::Workspace;
 use crate::net::{Office, Router, Ticket};
 use crate::router::{Lanes, Mail, Owners, Wake};
-use crate::stats::traffic::{Fate, Traffic};
+use crate::stats::traffic::Fate;
 use crate::swarm::{Limits, Shard};
 use crate::types::{Reply, Seconds};
-use crate::wire::http::HEAD_LEN_MAX;
 
 /// Turns in which everything is served and read.
 const TURNS_MAX: usize = 10_000;
@@ -104,12 +103,7 @@ impl Rig {
         Rig {
             desk: desk(&["--access.stats=0.0.0.0/0", "--access.full_scrape=yes"], 5),
             router: router(),
-            with: Workspace {
-                scratch: vec![0; HEAD_LEN_MAX].into(),
-                out: Vec::new(),
-                http: Http::default(),
-                traffic: Traffic::default(),
-            },
+            with: Workspace::new(),
             conn: Some(Conn::new(TcpStream::from_std(server), from, prefaced, 0)),
             quest: None,
             client,

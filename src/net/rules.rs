@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::access::{BadLines, Cookie, Gate, HashList, KeyList, Nets, Paces, Proxies, Torrents};
 use crate::api::Token;
-use crate::config::{Config, HashFile};
+use crate::config::{Certificate, Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
 use crate::net::memory::{Budget, Means};
@@ -14,6 +14,7 @@ use crate::net::meta::Policy;
 use crate::net::strangers;
 use crate::swarm::Quota;
 use crate::sys::{clock, file};
+use crate::tls::Server;
 use crate::types::{Net, Seconds};
 
 /// The largest list that is read: some six million info-hashes.
@@ -21,6 +22,9 @@ pub const LIST_BYTES_MAX: usize = 256 << 20;
 
 /// The largest file of keys that is read: a million of the longest.
 const KEYS_BYTES_MAX: usize = (KeyList::LEN_MAX + 1) << 20;
+
+/// The largest file with a certificate, or a key, that is read.
+const CERTIFICATE_BYTES_MAX: usize = 1 << 20;
 
 /// The largest file with a token in it that is read.
 const TOKEN_BYTES_MAX: usize = 4096;
@@ -53,6 +57,8 @@ pub struct Rules {
     pub api_token: Option<Arc<Token>>,
     /// How often a snapshot is written; 0 for when asked only.
     pub snapshot_interval: Seconds,
+    /// In whose name HTTPS is answered, if it is.
+    pub tls: Option<Server>,
 }
 
 /// What the start has settled.
@@ -102,6 +108,7 @@ impl Rules {
             cookie: cookie(config)?,
             api_token: api_token(config)?,
             snapshot_interval: config.snapshots.interval(),
+            tls: tls(config)?,
         })
     }
 }
@@ -172,6 +179,23 @@ fn cookie(config: &Config) -> Result<Option<Cookie>, Fatal> {
         fatal(what.into())
     })?;
     Ok(Some(cookie))
+}
+
+/// The certificate and its key.
+fn tls(config: &Config) -> Result<Option<Server>, Fatal> {
+    let Some(Certificate { chain, key }) = &config.certificate else {
+        return Ok(None);
+    };
+    let read = |path: &Path| {
+        file::read_regular(path, CERTIFICATE_BYTES_MAX).map_err(|error| {
+            Fatal::new(Exit::NoInput, path.display().to_string(), error.to_string())
+        })
+    };
+    let server = Server::new(&read(chain)?, &read(key)?).map_err(|what| {
+        let at = format!("{}, {}", chain.display(), key.display());
+        Fatal::new(Exit::NoInput, at, what)
+    })?;
+    Ok(Some(server))
 }
 
 /// The token of the management API.

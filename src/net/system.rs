@@ -24,10 +24,10 @@ pub fn check(config: &Config) -> Result<String, Fatal> {
         .collect();
     ports.sort_unstable();
     ports.dedup();
-    let sockets = |listen: &Listen| usize::from(listen.tcp) + usize::from(listen.udp);
+    let sockets = |listen: &Listen| usize::from(listen.connects()) + usize::from(listen.udp);
     let sockets = config.listens.iter().map(sockets).sum();
     let plan = Plan {
-        connections_max: serves(|listen| listen.tcp).then_some(config.connections_max),
+        connections_max: serves(Listen::connects).then_some(config.connections_max),
         receive_buffer: serves(|listen| listen.udp).then(|| config.receive_buffer.unwrap_or(0)),
         descriptors: descriptors_used(workers(config), sockets) + DESCRIPTORS_KEPT,
         open_files,

@@ -9,17 +9,17 @@ use mio::event::Event;
 use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 
-use crate::net::conn::{Conn, Next, Workspace, errno};
+use crate::net::conn::{Conn, Next};
 use crate::net::desk::Desk;
-use crate::net::http::Http;
 use crate::net::rounds::{Quest, Round};
 use crate::net::seats::{Seat, Usher};
+use crate::net::stream::Stream;
+use crate::net::workspace::Workspace;
 use crate::net::{Office, Ticket};
 use crate::stats::traffic::{Call, Traffic};
 use crate::stats::{Count, Sheet};
-use crate::sys::socket;
+use crate::sys::socket::{self, errno};
 use crate::types::{Family, Reply, Seconds};
-use crate::wire::http::HEAD_LEN_MAX;
 
 /// Connections accepted from one listener before others get their turn.
 const ACCEPTS_A_TURN: usize = 64;
@@ -61,6 +61,8 @@ struct Listener {
     family: Family,
     /// Where it listens.
     addr: SocketAddr,
+    /// Whether its connections are encrypted.
+    encrypts: bool,
     /// Out of descriptors: nothing is accepted until some may be free again.
     paused: bool,
     /// Whether it is among the unfinished.
@@ -82,31 +84,31 @@ enum Unfinished {
 }
 
 impl Tcp {
-    /// Takes the listeners over, and registers them: listener `i` reports as
-    /// `Token(first_token + i)`, everything above is a connection.
+    /// Takes the listeners over, those for HTTP and those for HTTPS, and registers them: listener
+    /// `i` reports as `Token(first_token + i)`, everything above is a connection.
     pub fn new(
-        listeners: Vec<std::net::TcpListener>,
+        [http, https]: [Vec<std::net::TcpListener>; 2],
         registry: Registry,
         first_token: usize,
         held_bytes_max: usize,
         usher: Usher,
     ) -> io::Result<Tcp> {
-        let listeners = listeners
-            .into_iter()
-            .zip(first_token..)
-            .map(|(listener, token)| {
-                let addr = listener.local_addr()?;
-                let family = Family::of(addr.ip());
-                let mut listener = TcpListener::from_std(listener);
-                registry.register(&mut listener, Token(token), Interest::READABLE)?;
-                Ok(Listener {
-                    listener: Some(listener),
-                    family,
-                    addr,
-                    paused: false,
-                    unfinished: false,
-                })
-            });
+        let http = http.into_iter().map(|listener| (listener, false));
+        let https = https.into_iter().map(|listener| (listener, true));
+        let all = http.chain(https).zip(first_token..);
+        let listeners = all.map(|((listener, encrypts), token)| {
+            let addr = listener.local_addr()?;
+            let mut listener = TcpListener::from_std(listener);
+            registry.register(&mut listener, Token(token), Interest::READABLE)?;
+            Ok(Listener {
+                listener: Some(listener),
+                family: Family::of(addr.ip()),
+                addr,
+                encrypts,
+                paused: false,
+                unfinished: false,
+            })
+        });
         let listeners = listeners.collect::<io::Result<_>>()?;
         Ok(Tcp {
             listeners,
@@ -119,7 +121,7 @@ impl Tcp {
             held_bytes_max,
             quests: Vec::new(),
             usher,
-            with: workspace(),
+            with: Workspace::new(),
         })
     }
 
@@ -142,6 +144,7 @@ impl Tcp {
 
     /// Goes on with what was left over from the turn before.
     pub fn go_on(&mut self, office: &mut Office<'_>) {
+        self.with.turn();
         for _ in 0..self.unfinished.len().min(RESUMED_A_TURN) {
             let Some(unfinished) = self.unfinished.pop_front() else {
                 return;
@@ -260,7 +263,7 @@ impl Tcp {
         let traffic = mem::take(&mut self.with.traffic);
         self.with = Workspace {
             traffic,
-            ..workspace()
+            ..Workspace::new()
         };
         self.unfinished.clear();
         self.quests.clear();
@@ -285,6 +288,7 @@ impl Tcp {
                 listener,
                 family,
                 addr,
+                encrypts,
                 paused,
                 ..
             } = &mut self.listeners[index];
@@ -299,6 +303,15 @@ impl Tcp {
                         continue;
                     }
                     let prefaced = office.desk.gate.proxies.expect_preface(from.ip());
+                    let stream = match &office.desk.tls {
+                        _ if !*encrypts => Stream::from(stream),
+                        Some(server) => Stream::encrypted(stream, server.clone()),
+                        // Rather nothing than something in the clear.
+                        None => {
+                            Conn::new(stream, from, false, 0).close(&mut self.with.traffic);
+                            continue;
+                        }
+                    };
                     let mut conn = Conn::new(stream, from, prefaced, office.desk.now);
                     conn.opted = office.desk.opts_in(*addr);
                     self.welcome(conn, office);
@@ -448,16 +461,6 @@ impl Tcp {
     }
 }
 
-/// Room to work in.
-fn workspace() -> Workspace {
-    Workspace {
-        scratch: vec![0; HEAD_LEN_MAX].into(),
-        out: Vec::new(),
-        http: Http::default(),
-        traffic: Traffic::default(),
-    }
-}
-
 impl Place {
     /// Makes the place free.
     fn leave(&mut self) -> Option<Conn> {
@@ -520,7 +523,7 @@ mod tests {
             let registry = poll.registry().try_clone().unwrap();
             let usher = Usher::new(Arc::clone(seats));
             Worker {
-                tcp: Tcp::new(vec![listener], registry, 0, 1 << 20, usher).unwrap(),
+                tcp: Tcp::new([vec![listener], vec![]], registry, 0, 1 << 20, usher).unwrap(),
                 router: rig::router(),
                 desk: rig::desk(&["--http.connections_max=5"], 1),
                 at,

@@ -8,7 +8,6 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 
 use crate::access::{Reason, Verdict};
-use crate::net::conn::errno;
 use crate::net::desk::Desk;
 use crate::net::door::Visit;
 use crate::net::meta::{Calling, Slot};
@@ -16,6 +15,7 @@ use crate::net::{Office, Router, Ticket};
 use crate::router::Home;
 use crate::stats::Count;
 use crate::stats::traffic::{Call, Flow};
+use crate::sys::socket::errno;
 use crate::sys::udp::{Inbox, Outbox, Source};
 use crate::types::{self, Family, PeerAddr, Reply, Seconds, Want};
 use crate::wire::place;

@@ -137,7 +137,8 @@ impl Worker {
         let first_listener = FIRST_SOCKET + udp.len();
         let registry = poll.registry().try_clone()?;
         let usher = Usher::new(Arc::clone(&shared.seats));
-        let tcp = Tcp::new(sockets.tcp, registry, first_listener, held_bytes_max, usher)?;
+        let listeners = [sockets.tcp, sockets.https];
+        let tcp = Tcp::new(listeners, registry, first_listener, held_bytes_max, usher)?;
         if let Some(livesync) = &mut livesync {
             livesync.register(poll.registry(), LIVESYNC)?;
             router.keep_news();

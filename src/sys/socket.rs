@@ -153,6 +153,16 @@ pub fn is_shortage(error: &io::Error) -> bool {
         .is_some_and(|number| SHORTAGES.contains(&number))
 }
 
+/// What a client that doesn't keep to the protocol has its connection closed for.
+pub fn violation() -> io::Error {
+    io::Error::from_raw_os_error(libc::EPROTO)
+}
+
+/// The system's number for an error.
+pub fn errno(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(0)
+}
+
 /// Whether the system doesn't know the address family, as one without IPv6.
 pub fn is_family_unknown(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EAFNOSUPPORT)

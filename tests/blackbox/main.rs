@@ -16,6 +16,8 @@ mod full_scrape;
 mod health;
 mod http;
 mod http_limits;
+#[cfg(feature = "tls")]
+mod https;
 mod limits;
 mod lists;
 mod memory;

@@ -157,7 +157,8 @@ pub fn request(target: &str) -> String {
 }
 
 impl Answer {
-    fn parse(bytes: &[u8]) -> Option<(Answer, usize)> {
+    /// The first answer in these bytes and its length, if it is whole.
+    pub fn parse(bytes: &[u8]) -> Option<(Answer, usize)> {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
         let head = String::from_utf8(bytes[..end - 2].to_vec()).unwrap();
         let status = head.strip_prefix("HTTP/1.1 ").expect("a status line");

@@ -251,6 +251,12 @@ impl Tracker {
         self.address("tcp", true)
     }
 
+    #[cfg(feature = "tls")]
+    #[track_caller]
+    pub fn https(&self) -> SocketAddr {
+        self.address("https", false)
+    }
+
     #[track_caller]
     fn address(&self, wanted: &str, ipv6: bool) -> SocketAddr {
         let mut found = self.addresses.iter();

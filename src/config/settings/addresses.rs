@@ -1,11 +1,39 @@
 //! Where trackerd listens.
 
-use super::{Kind, ROW, Setting};
+use super::{Kind, ROW, Serves, Setting};
 
 pub(super) const ADDRESSES: &[Setting] = &[
     LISTEN_TCP_UDP,
     LISTEN_TCP,
     LISTEN_UDP,
+    Setting {
+        key: "listen.https",
+        value: "IP[:PORT]",
+        repeatable: true,
+        help: "Serve HTTPS on this address",
+        feature: "tls",
+        kind: Kind::Listen(Serves {
+            https: true,
+            ..Serves::NOTHING
+        }),
+        ..ROW
+    },
+    Setting {
+        key: "tls.certificate",
+        value: "FILE",
+        help: "The certificate HTTPS is served with, and those that vouch for it, in PEM",
+        feature: "tls",
+        kind: Kind::Path(|d| &mut d.tls_chain),
+        ..ROW
+    },
+    Setting {
+        key: "tls.key",
+        value: "FILE",
+        help: "Its private key, in PEM",
+        feature: "tls",
+        kind: Kind::Path(|d| &mut d.tls_key),
+        ..ROW
+    },
     Setting {
         key: "listen.no_tcp",
         value: "yes|no",
@@ -34,10 +62,7 @@ pub(in crate::config) const LISTEN_TCP_UDP: Setting = Setting {
     default: "*:6969",
     repeatable: true,
     help: "Serve HTTP and UDP on this address; * means all, of IPv4 and IPv6",
-    kind: Kind::Listen {
-        tcp: true,
-        udp: true,
-    },
+    kind: Kind::Listen(Serves::BOTH),
     ..ROW
 };
 
@@ -46,10 +71,10 @@ pub(super) const LISTEN_TCP: Setting = Setting {
     value: "IP[:PORT]",
     repeatable: true,
     help: "Serve HTTP on this address",
-    kind: Kind::Listen {
+    kind: Kind::Listen(Serves {
         tcp: true,
-        udp: false,
-    },
+        ..Serves::NOTHING
+    }),
     ..ROW
 };
 
@@ -58,9 +83,9 @@ pub(super) const LISTEN_UDP: Setting = Setting {
     value: "IP[:PORT]",
     repeatable: true,
     help: "Serve UDP on this address",
-    kind: Kind::Listen {
-        tcp: false,
+    kind: Kind::Listen(Serves {
         udp: true,
-    },
+        ..Serves::NOTHING
+    }),
     ..ROW
 };

@@ -133,8 +133,33 @@ pub(super) enum Kind {
     Net(fn(&mut Draft) -> &mut Vec<Net>),
     /// Whatever this understands and puts in its place.
     Own(fn(&mut Draft, &str) -> Result<(), String>),
-    /// An address to listen on, one more: for TCP, for UDP.
-    Listen { tcp: bool, udp: bool },
+    /// An address to listen on, one more.
+    Listen(Serves),
+}
+
+/// What is served at an address.
+#[derive(Clone, Copy)]
+pub(super) struct Serves {
+    /// HTTP.
+    pub tcp: bool,
+    /// UDP.
+    pub udp: bool,
+    /// HTTPS.
+    pub https: bool,
+}
+
+impl Serves {
+    const NOTHING: Serves = Serves {
+        tcp: false,
+        udp: false,
+        https: false,
+    };
+    /// HTTP and UDP.
+    pub(super) const BOTH: Serves = Serves {
+        tcp: true,
+        udp: true,
+        https: false,
+    };
 }
 
 /// All settings.
@@ -185,7 +210,7 @@ impl Setting {
     }
 
     pub(super) fn is_listen(&self) -> bool {
-        matches!(self.kind, Kind::Listen { .. })
+        matches!(self.kind, Kind::Listen(_))
     }
 }
 
@@ -200,7 +225,7 @@ impl Flag {
 }
 
 /// The features that settings need, and whether this build has them.
-const FEATURES: [(&str, bool); 8] = [
+const FEATURES: [(&str, bool); 9] = [
     ("api", cfg!(feature = "api")),
     ("bus", cfg!(feature = "bus")),
     ("cluster", cfg!(feature = "cluster")),
@@ -209,6 +234,7 @@ const FEATURES: [(&str, bool); 8] = [
     ("metrics", cfg!(feature = "metrics")),
     ("persist", cfg!(feature = "persist")),
     ("pex", cfg!(feature = "pex")),
+    ("tls", cfg!(feature = "tls")),
 ];
 
 /// The default port, opentracker's.
@@ -228,10 +254,7 @@ const ROW: Setting = Setting {
     repeatable: false,
     help: "",
     feature: "",
-    kind: Kind::Listen {
-        tcp: false,
-        udp: false,
-    },
+    kind: Kind::Listen(Serves::NOTHING),
 };
 
 /// THE table.
