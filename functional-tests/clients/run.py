@@ -6,15 +6,14 @@ import os
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import network
+import suite
 from cases import CLIENTS
 from programme import Programme
 from tracker import Opentracker, Trackerd
 
 TRACKERS = {kind.name: kind for kind in (Trackerd, Opentracker)}
-TRACKERD = Path(__file__).resolve().parents[2] / "target" / "release" / "trackerd"
 
 
 def main() -> int:
@@ -39,20 +38,14 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--binary", metavar="PATH", help=f"the tracker's program (default: {TRACKERD})")
-    parser.add_argument(
-        "--only", metavar="PATTERN", default="",
-        help="only cases whose name matches this regular expression; '->' stands for an arrow")
+    parser = suite.parser(__doc__, "cases")
+    parser.set_defaults(binary=None)
     parser.add_argument(
         "--tracker", choices=TRACKERS, default=Trackerd.name,
         help="opentracker tells a fault of the clients from a fault of trackerd")
     parser.add_argument(
         "--jobs", type=int, default=8, metavar="N", help="cases side by side (default: 8)")
-    parser.add_argument("--list", action="store_true", help="print the cases and run none")
     parser.add_argument("--need", action="store_true", help="print the missing Debian packages")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -61,13 +54,13 @@ def _packages_missing() -> list[str]:
 
 
 def _binary(options: argparse.Namespace) -> str | None:
-    fallback = str(TRACKERD) if options.tracker == Trackerd.name else options.tracker
+    fallback = str(suite.TRACKERD) if options.tracker == Trackerd.name else options.tracker
     found = shutil.which(options.binary or fallback)
     return found and os.path.abspath(found)
 
 
 def _pattern(only: str) -> re.Pattern:
-    # Names are padded to line up; nobody should have to count the blanks.
+    # Names are padded to line up; nobody should have to count the blanks, or find an arrow.
     return re.compile(re.sub(r" +", " +", only.replace("->", "→")))
 
 

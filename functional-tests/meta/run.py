@@ -6,8 +6,6 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import os
-import re
-import resource
 import shutil
 import signal
 import sys
@@ -20,13 +18,13 @@ from scene import Farm, Missed, Scene
 
 import network
 import real
+import suite
 import tests_of_asking as asking
 import tests_of_cost as cost
 import tests_of_finding as finding
 import tests_of_privacy as privacy
 from findings import Row, table
 
-TRACKERD = Path(__file__).resolve().parents[2] / "target" / "release" / "trackerd"
 JOBS = 7
 
 
@@ -84,13 +82,7 @@ TESTS = [
 def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    tests = [test for test in TESTS if re.search(options.only, test.name)]
-    if options.list:
-        print("\n".join(test.name for test in tests))
-        return 0
-    if not tests:
-        print(f"no test matches '{options.only}'")
-        return 1
+    tests = suite.choose(TESTS, options, lambda test: test.name, lambda test: test.name)
     binaries = _binaries(options)
     if "trackerd" not in binaries:
         print("trackerd is missing: build it, or name it with --binary")
@@ -109,20 +101,12 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--binary", metavar="PATH", default=str(TRACKERD),
-        help=f"the tracker's program (default: {TRACKERD})")
+    parser = suite.parser(__doc__)
     parser.add_argument(
         "--binary-without", metavar="PATH", help="one that was built without the meta-tracker")
     parser.add_argument(
-        "--only", metavar="PATTERN", default="",
-        help="only tests whose name matches a regular expression")
-    parser.add_argument(
         "--jobs", type=int, metavar="N", default=JOBS,
         help=f"tests side by side (default: {JOBS})")
-    parser.add_argument("--list", action="store_true", help="print the names of the tests")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -137,8 +121,7 @@ def _binaries(options: argparse.Namespace) -> dict[str, str]:
 def _play(tests: list[Test], binaries: dict, jobs: int) -> int:
     """Exit code 0 when every criterion is met."""
     began = time.monotonic()
-    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+    suite.open_many_files()
     directory = network.furnish((network.LAN, network.WAN))
     directory.chmod(0o755)
     obstacles = {test: _obstacle(test, binaries) for test in tests}

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import argparse
-import re
 import signal
 import sys
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1] / "clients"))
+
+import suite  # noqa: E402
 from grammar import BadScenario, load
 from play import Programme
 from stage import check_lines
 
 HERE = Path(__file__).resolve().parent
 SCENARIOS = HERE.parent / "scenarios"
-TRACKERD = HERE.parents[1] / "target" / "release" / "trackerd"
 
 
 def main() -> int:
@@ -30,17 +31,11 @@ def main() -> int:
     if complaints:
         print("\n".join(complaints))
         return 1
-    chosen = [scenario for scenario in scenarios if re.search(options.only, scenario.name)]
+    chosen = suite.choose(
+        scenarios, options, lambda one: one.name, lambda one: f"{one.name}: {one.title}")
     if options.workers:
         for scenario in chosen:
             scenario.workers = (options.workers,)
-    if options.list:
-        for scenario in chosen:
-            print(f"{scenario.name}: {scenario.title}")
-        return 0
-    if not chosen:
-        print(f"no scenario matches '{options.only}'")
-        return 1
     if not Path(options.binary).is_file():
         print(f"{options.binary} is missing: build it, or name another with --binary")
         return 1
@@ -49,19 +44,12 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--binary", metavar="PATH", default=str(TRACKERD),
-        help=f"the tracker's program (default: {TRACKERD})")
-    parser.add_argument(
-        "--only", metavar="PATTERN", default="",
-        help="only scenarios whose name matches this regular expression")
+    parser = suite.parser(__doc__, "scenarios")
     parser.add_argument(
         "--workers", type=int, metavar="N", help="over N workers instead of 1, 2 and 4")
     parser.add_argument(
         "--without", action="append", default=[], metavar="FEATURE",
         help="the program was built without this feature; skip what needs it")
-    parser.add_argument("--list", action="store_true", help="print the scenarios and run none")
     parser.add_argument("--verbose", "-v", action="store_true", help="name what went well, too")
     parser.add_argument(
         "--jobs", type=int, default=4, metavar="N", help="scenarios side by side (default: 4)")

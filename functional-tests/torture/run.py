@@ -5,13 +5,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import half_open
 from battery import Programme
@@ -19,21 +16,14 @@ from scene import TRACKERS
 from tests_of_trackers import TESTS
 
 import network
-
-TRACKERD = Path(__file__).resolve().parents[2] / "target" / "release" / "trackerd"
+import suite
 
 
 def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    tests = [test for test in TESTS if re.search(options.only, test.name)]
-    if options.list:
-        print("\n".join(test.name for test in tests))
-        return 0
-    if not tests:
-        print(f"no test matches '{options.only}'")
-        return 1
-    fallback = str(TRACKERD) if options.tracker == "trackerd" else options.tracker
+    tests = suite.choose(TESTS, options, lambda test: test.name, lambda test: test.name)
+    fallback = str(suite.TRACKERD) if options.tracker == "trackerd" else options.tracker
     binary = shutil.which(options.binary or fallback)
     if binary is None:
         print(f"{options.tracker} is missing: build or install it, or name it with --binary")
@@ -46,8 +36,7 @@ def main() -> int:
     if options.inside:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         os.environ[half_open.APART] = "yes"
-    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+    suite.open_many_files()
     programme = Programme(
         TRACKERS[options.tracker], os.path.abspath(binary),
         options.binary_torture and os.path.abspath(options.binary_torture), options.full,
@@ -56,9 +45,8 @@ def main() -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--binary", metavar="PATH", help=f"the tracker's program (default: {TRACKERD})")
+    parser = suite.parser(__doc__)
+    parser.set_defaults(binary=None)
     parser.add_argument(
         "--binary-torture", metavar="PATH",
         help="trackerd built with the feature torture, in which a worker can be made to panic")
@@ -68,15 +56,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--full", action="store_true", help="all of everything: some minutes instead of one")
     parser.add_argument(
-        "--only", metavar="PATTERN", default="",
-        help="only tests whose name matches a regular expression")
-    parser.add_argument(
         "--workers", type=int, metavar="N", help="over N workers instead of 1 and 2")
     parser.add_argument(
         "--jobs", type=int, metavar="N",
         help="tests side by side (default: 6, with --full 1)")
-    parser.add_argument("--list", action="store_true", help="print the names of the tests")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

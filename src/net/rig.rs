@@ -167,34 +167,23 @@ impl Rig {
 
     /// Has the connection served, as after an event.
     pub fn work(&mut self, ended: bool) {
-        let Rig {
-            desk,
-            router,
-            with,
-            conn,
-            ..
-        } = self;
-        if let Some(conn) = conn {
-            let next = conn.work(ended, Ticket::Survey, &mut Office { router, desk }, with);
+        if let Some(conn) = &mut self.conn {
+            let (router, desk) = (&mut self.router, &mut self.desk);
+            let office = &mut Office { router, desk };
+            let next = conn.work(ended, Ticket::Survey, office, &mut self.with);
             self.heed(next);
         }
     }
 
     /// Does what a connection is good for next.
     pub fn heed(&mut self, mut next: Next) {
-        let Rig {
-            desk,
-            router,
-            with,
-            conn,
-            ..
-        } = self;
-        while let (Next::Again, Some(conn)) = (next, conn.as_mut()) {
-            next = conn.resume(Ticket::Survey, &mut Office { router, desk }, with);
+        while let (Next::Again, Some(conn)) = (next, &mut self.conn) {
+            let (router, desk) = (&mut self.router, &mut self.desk);
+            next = conn.resume(Ticket::Survey, &mut Office { router, desk }, &mut self.with);
         }
         match next {
             Next::Ask(quest) => assert_eq!(self.quest.replace(quest), None, "one at a time"),
-            Next::Close => self.conn.take().unwrap().close(&mut with.traffic),
+            Next::Close => self.conn.take().unwrap().close(&mut self.with.traffic),
             Next::Rest | Next::Again => {}
         }
     }
@@ -202,20 +191,14 @@ impl Rig {
     /// Lets the answer arrive that is waited for, if any, and those that follow it.
     pub fn bring_home(&mut self) {
         while let Some(quest) = self.quest.take() {
-            let Rig {
-                desk,
-                router,
-                with,
-                conn,
-                ..
-            } = self;
+            let (router, desk, with) = (&mut self.router, &mut self.desk, &mut self.with);
             assert!(router.send_round(Ticket::Survey, || quest.begin(1)));
             let mut visitors = Visitors(desk, None);
             while visitors.1.is_none() {
                 router.attend(&mut visitors);
             }
             let parts = visitors.1.unwrap();
-            let Some(conn) = conn else {
+            let Some(conn) = &mut self.conn else {
                 return;
             };
             let next = match quest {
