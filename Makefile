@@ -17,7 +17,7 @@ FEATURES_ROUTER := --no-default-features --features router
 FEATURES_WITHOUT_META = $(shell sed -n '/^default = \[/,/^\]/s/^ *"\(.*\)",/\1/p' Cargo.toml | \
 	grep -vx 'meta\|dht\|pex' | paste -sd, -)
 
-.PHONY: help run build router test check fmt clippy unit models miri scenarios clients beside operators \
+.PHONY: help run build router test check fmt clippy licences unit models miri scenarios clients beside operators \
 	bus meta functional torture fuzz man package dist openwrt bench soak cross test-cross size install \
 	uninstall clean need-cc need-clients need-cross
 
@@ -39,7 +39,7 @@ endif
 
 test: check unit models functional openwrt torture ## Install what the tests need, and run them all.
 
-check: fmt clippy ## Check format and lints.
+check: fmt clippy licences ## Check format, lints and licences.
 
 fmt: ## Check the format.
 	$(CARGO) fmt --check
@@ -47,6 +47,13 @@ fmt: ## Check the format.
 clippy: need-cc ## Check the lints, warnings denied, for every feature set.
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --all-targets $(FEATURES_ROUTER) -- -D warnings
+
+licences: ## Check that everything it is built from may be passed on.
+	@if [ -x /usr/bin/python3 ]; then \
+		scripts/licences; \
+	else \
+		echo "SKIPPED: the licences: there is no /usr/bin/python3"; \
+	fi
 
 unit: need-cc ## Unit, property, golden, mesh, tidiness, fuzz and black-box tests.
 	$(CARGO) test --locked

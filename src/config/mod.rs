@@ -33,7 +33,7 @@ use std::ffi::OsString;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 
-/// Name and version, such as `trackerd 0.1.0`.
+/// Name and version, such as `trackerd 1.0.0`.
 pub const VERSION: &str = concat!("trackerd ", env!("CARGO_PKG_VERSION"));
 
 /// What the command line asks for.
