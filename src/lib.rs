@@ -43,7 +43,7 @@
 //! | [`stats`] | counting | types |
 //! | [`config`] | what the operator said | types, error |
 //! | [`router`] | words → owner shard → words | types, swarm |
-//! | [`client`] | trackers as their clients see them: a side room, feature `client` | types, wire |
+//! | [`client`] | trackers as clients see them: a side room, feature `client` | types, wire, sys |
 //! | [`cluster`] | live sync with other trackers: a side room, feature `cluster` | types, wire |
 //! | [`meta`] | what other trackers know: a side room, feature `meta` | types, wire, client |
 //! | [`bus`] | other nodes of the tracker, by Redis: a side room, feature `bus` | types, wire |
@@ -62,13 +62,13 @@
 //! # Features
 //!
 //! `router` is the small build; the default is everything: also `api`, by which it is managed;
-//! `bus`, by which many nodes are one; `cluster`, live sync; `dashboard`, a page for browsers, and
-//! `metrics`, what Prometheus reads, both within [`stats`]; `gzip`, compressed lists; `meta`, which
-//! asks other trackers, with `dht` and `pex`, which ask the hash table and peers; `persist`,
-//! snapshots of the swarms; `systemd`, which tells the service manager how it goes; `tls`, HTTPS;
-//! and `check-system`. A side room has a door, its `mod.rs`, which picks the room or a twin that
-//! has nothing in it; a setting of an absent room is refused. `torture` brings mishaps on demand,
-//! for tests.
+//! `bus`, by which many nodes are one; `client`, which asks trackers; `cluster`, live sync;
+//! `dashboard`, a page for browsers, and `metrics`, what Prometheus reads, both within [`stats`];
+//! `gzip`, compressed lists; `meta`, which asks other trackers, with `dht` and `pex`, which ask the
+//! hash table and peers; `persist`, snapshots of the swarms; `systemd`, which tells the service
+//! manager how it goes; `tls`, HTTPS; and `check-system`. A side room has a door, its `mod.rs`,
+//! which picks the room or a twin that has nothing in it; a setting of an absent room is refused.
+//! `torture` brings mishaps on demand, for tests.
 
 pub mod access;
 pub mod advice;

@@ -26,6 +26,7 @@ fn run() -> Result<(), Fatal> {
         }
         Command::Check(approval) => say(io::stderr(), &format!("{approval}\n")),
         Command::Health(config) => net::health(&config)?,
+        Command::Ask(order) => net::ask(&order)?,
         Command::CheckSystem(config) => say(io::stdout(), &net::check_system(&config)?),
         Command::Stats(config) => say(io::stdout(), &net::meta_report(&config)?),
         Command::Help(text) => say(io::stdout(), &text),

@@ -7,6 +7,7 @@ pub mod hex;
 mod info_hash;
 mod kept;
 mod network;
+mod order;
 mod peers;
 
 use std::fmt;
@@ -16,6 +17,7 @@ pub use entry::Entry;
 pub use info_hash::InfoHash;
 pub use kept::{Kept, KeptPeer, KeptTorrent};
 pub use network::{Net, is_global};
+pub use order::{Join, Order, Quest};
 pub use peers::{PeerId, Peers};
 
 /// Whole seconds: as a moment, seconds on the monotonic clock of this process; as a span, a

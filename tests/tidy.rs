@@ -22,7 +22,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
     ("bus", &["wire"]),
     ("config", &["error"]),
     ("router", &["swarm"]),
-    ("client", &["wire"]),
+    ("client", &["sys", "wire"]),
     ("cluster", &["wire"]),
     ("meta", &["client", "wire"]),
     ("persist", &["wire"]),

@@ -167,6 +167,25 @@ _trackerd() {
         --http.request_secs_max
         --api.listen
         --api.token_file'
+    case ${COMP_WORDS[1]} in
+    announce | scrape | check)
+        options='
+        --json
+        --timeout
+        -4
+        --ipv4
+        -6
+        --ipv6
+        -p
+        --port
+        --event
+        --left
+        --numwant'
+        ;;
+    *)
+        if [ "$COMP_CWORD" = 1 ]; then options+=' announce scrape check'; fi
+        ;;
+    esac
     COMPREPLY=()
     case $before in
     -f | --config)
@@ -561,6 +580,18 @@ _trackerd() {
         ;;
     --api.token_file)
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        ;;
+    --timeout)
+        :
+        ;;
+    --event)
+        mapfile -t COMPREPLY < <(compgen -W 'started completed stopped paused none' -- "$current")
+        ;;
+    --left)
+        :
+        ;;
+    --numwant)
+        :
         ;;
     *)
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")

@@ -1,5 +1,8 @@
 # Made from the table of settings by `make man`.
 complete -c trackerd -f
+complete -c trackerd -n __fish_use_subcommand -a announce -d 'Announce to a tracker, and list the peers that it tells of'
+complete -c trackerd -n __fish_use_subcommand -a scrape -d 'Ask a tracker for the counts of torrents'
+complete -c trackerd -n __fish_use_subcommand -a check -d 'Say whether a tracker is up at each of its addresses, and what it can do'
 complete -c trackerd -s f -l config -r -F -d 'Read settings from this file; the command line overrides them'
 complete -c trackerd -s i -x -d 'Address for the -p, -P and -s that follow'
 complete -c trackerd -s p -x -d 'Serve HTTP on this port'
@@ -137,3 +140,11 @@ complete -c trackerd -l http.idle_secs_max -x -d 'How long a connection may wait
 complete -c trackerd -l socket-timeout -l http.request_secs_max -x -d 'How long a request may take to arrive'
 complete -c trackerd -l api.listen -x -d 'Serve the management API there, on this machine unless there is a token'
 complete -c trackerd -l api.token_file -r -F -d 'Serve it only to those who send the token in this file'
+complete -c trackerd -n '__fish_seen_subcommand_from announce scrape check' -l json -d 'Answer in JSON'
+complete -c trackerd -n '__fish_seen_subcommand_from announce scrape check' -l timeout -x -d 'How long to wait for each answer (5)'
+complete -c trackerd -n '__fish_seen_subcommand_from announce scrape check' -s 4 -l ipv4 -d 'Ask over IPv4 only'
+complete -c trackerd -n '__fish_seen_subcommand_from announce scrape check' -s 6 -l ipv6 -d 'Ask over IPv6 only'
+complete -c trackerd -n '__fish_seen_subcommand_from announce scrape check' -s p -l port -x -d 'Announce this port, and stay; without it, announce 6881 and leave at once'
+complete -c trackerd -n '__fish_seen_subcommand_from announce scrape check' -l event -x -a 'started completed stopped paused none' -d 'What to announce (started)'
+complete -c trackerd -n '__fish_seen_subcommand_from announce scrape check' -l left -x -d 'How much is still to be downloaded (1); 0 makes a seeder'
+complete -c trackerd -n '__fish_seen_subcommand_from announce scrape check' -l numwant -x -d 'How many peers to ask for (50)'

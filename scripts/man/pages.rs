@@ -1,5 +1,6 @@
 //! The manual, in mdoc(7): prose that seldom changes around lists out of the table of settings.
 
+use trackerd::config::ask::{CHOICES, VERBS};
 use trackerd::config::settings::{FLAGS, SECTIONS, Setting};
 
 /// Of the pages: the day their prose last changed.
@@ -8,7 +9,12 @@ const DATE: &str = "November 25, 2026";
 /// trackerd(8): the command line, signals, exit codes.
 pub fn trackerd() -> String {
     let mut page = head("TRACKERD", 8, "trackerd", "BitTorrent tracker");
-    page += SYNOPSIS;
+    page += ".Sh SYNOPSIS\n.Nm\n.Op Fl f Ar FILE\n.Op Ar option ...\n";
+    for verb in VERBS {
+        let value = plain(verb.value);
+        page += &format!(".Nm\n.Cm {}\n.Op Ar option ...\n.Ar {value}\n", verb.name);
+    }
+    page += DESCRIPTION;
     for flag in FLAGS {
         let names = flag.names();
         option(&mut page, &names, flag.value, flag.help);
@@ -21,7 +27,17 @@ pub fn trackerd() -> String {
         }
         page += ".El\n";
     }
-    page + AFTERWORD
+    page += CLIENT;
+    for verb in VERBS {
+        let (value, help) = (plain(verb.value), sentence(verb.help));
+        page += &format!(".It Cm {} Ar {value}\n{help}\n", verb.name);
+    }
+    page += ".El\n.Pp\nTheir options, which may stand among these words:\n\
+             .Bl -tag -width Ds\n";
+    for choice in CHOICES {
+        option(&mut page, &choice.names(), choice.value, choice.help);
+    }
+    page + ".El\n" + AFTERWORD
 }
 
 /// trackerd.conf(5): the file, setting by setting.
@@ -93,11 +109,7 @@ fn plain(text: &str) -> String {
     }
 }
 
-const SYNOPSIS: &str = r".Sh SYNOPSIS
-.Nm
-.Op Fl f Ar FILE
-.Op Ar option ...
-.Sh DESCRIPTION
+const DESCRIPTION: &str = r".Sh DESCRIPTION
 .Nm
 tells the peers of a torrent about each other.
 It answers announces and scrapes over UDP and HTTP, IPv4 and IPv6.
@@ -112,6 +124,13 @@ Started as root, it binds its ports and then becomes the user
 The command line overrides the files.
 What is said last overrides what was said before.
 The options are:
+.Bl -tag -width Ds
+";
+
+const CLIENT: &str = r".Sh AS A CLIENT
+With one of these words in front,
+.Nm
+asks a tracker, its own or another, and says what comes back:
 .Bl -tag -width Ds
 ";
 
@@ -136,8 +155,12 @@ documentation.
 It was told to end, or to show something and end.
 .It 1
 Asked by
-.Fl \-health ,
-no tracker has answered.
+.Fl \-health
+or as a client, the tracker has not answered, or it refuses.
+A
+.Cm check
+finds a tracker well that answers at each of its addresses that can be asked
+from here; it may refuse torrents, but not one that was named.
 .It 64
 The command line is wrong.
 .It 66
@@ -157,6 +180,11 @@ Serve the torrents on a list only, on one address:
 After a change of the list:
 .Pp
 .Dl kill \-HUP $(pidof trackerd)
+.Pp
+Whether a tracker is up, for people and for programs:
+.Pp
+.Dl trackerd check udp://tracker.example.org:6969/announce
+.Dl trackerd check \-\-json \-\-timeout 2 tracker.example.org:6969
 .Sh SEE ALSO
 .Xr trackerd.conf 5
 ";

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::str::{self, FromStr};
 
-use super::json::Json;
 use super::{Answer, Ask, Change, Guard, LISTED_MAX, LISTED_UNSAID, Refusal, Stats};
 use crate::types::{Counts, InfoHash, PeerAddr, Seconds};
 use crate::wire::http::{Head, Headers, Method, Status};
+use crate::wire::json::Json;
 use crate::wire::query;
 
 /// The header without which nothing is changed where there is no token: a page in a browser can't

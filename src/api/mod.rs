@@ -10,8 +10,6 @@
 mod disabled;
 #[cfg(feature = "api")]
 mod enabled;
-#[cfg(feature = "api")]
-mod json;
 mod token;
 
 #[cfg(not(feature = "api"))]

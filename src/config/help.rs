@@ -1,6 +1,7 @@
 //! The text of `--help`, out of the table.
 
 use super::VERSION;
+use super::ask::VERBS;
 use super::settings::{FLAGS, SECTIONS, Setting};
 
 /// Every option of the command line, for a terminal of 80 columns or more.
@@ -10,8 +11,15 @@ pub fn help() -> String {
          Usage: trackerd [-f FILE] [OPTION]...\n\n\
          Without options it serves UDP and HTTP on port 6969 of all addresses, IPv4 and IPv6.\n\
          What is --KEY VALUE here is KEY VALUE in a file.\n\n\
-         Options:\n"
+         As a client of trackers, with options that `trackerd check --help` lists:\n"
     );
+    for verb in VERBS {
+        text += &format!(
+            "  trackerd {} {}\n        {}\n",
+            verb.name, verb.value, verb.help
+        );
+    }
+    text += "\nOptions:\n";
     for flag in FLAGS {
         entry(&mut text, &flag.names(), flag.value, flag.help, "");
     }
@@ -31,7 +39,8 @@ pub fn help() -> String {
     text
 }
 
-fn entry(text: &mut String, names: &[String], value: &str, help: &str, facts: &str) {
+/// An option, and what it does.
+pub fn entry(text: &mut String, names: &[String], value: &str, help: &str, facts: &str) {
     let names = format!("{} {value}", names.join(", "));
     *text += &format!("  {}\n        {help}\n", names.trim_end());
     if !facts.is_empty() {

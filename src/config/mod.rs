@@ -5,6 +5,7 @@
 //! one language, whose words are the table in [`settings`]. Nothing is bound, resolved or opened
 //! here but the configuration files themselves.
 
+pub mod ask;
 mod bus;
 mod draft;
 mod help;
@@ -27,7 +28,7 @@ pub use meta::Meta;
 pub use snapshots::Snapshots;
 
 use crate::error::Fatal;
-use crate::types::{Net, Seconds};
+use crate::types::{Net, Order, Seconds};
 use settings::Purpose;
 use std::ffi::OsString;
 use std::net::{SocketAddr, SocketAddrV4};
@@ -49,6 +50,8 @@ pub enum Command {
     CheckSystem(Config),
     /// `--stats`: say what a tracker that serves so knows of others, and end.
     Stats(Config),
+    /// `announce`, `scrape` or `check`: ask a tracker, and end.
+    Ask(Order),
     /// `-h`: print this text and end.
     Help(String),
     /// `-V`: print [`VERSION`] and end.
@@ -267,6 +270,10 @@ where
     I: IntoIterator,
     I::Item: Into<OsString>,
 {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    if let Some(command) = ask::command(&args) {
+        return command;
+    }
     let args = match parse::argv(args)? {
         parse::Argv::Help => return Ok(Command::Help(help())),
         parse::Argv::Version => return Ok(Command::Version),

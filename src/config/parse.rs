@@ -266,7 +266,7 @@ fn line(text: &[u8], origin: Origin) -> Result<Said, Fatal> {
 }
 
 /// The value that belongs to an option.
-fn value(parser: &mut Parser, option: &str, stands_for: &str) -> Result<String, Fatal> {
+pub fn value(parser: &mut Parser, option: &str, stands_for: &str) -> Result<String, Fatal> {
     let value = parser
         .value()
         .map_err(|_| usage(option, format!("needs a value: {stands_for}")))?;
@@ -302,7 +302,8 @@ fn did_you_mean(name: &str) -> String {
     format!("did you mean {name}?")
 }
 
-fn usage(option: &str, what: impl Into<String>) -> Fatal {
+/// Something is wrong with the command line.
+pub fn usage(option: &str, what: impl Into<String>) -> Fatal {
     Fatal::new(Exit::Usage, option, what)
 }
 

@@ -1,17 +1,15 @@
 //! Whether a tracker answers that runs as configured: what it is asked, and what will do.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::client::udp::Talk;
 use crate::config::{Config, Listen};
 use crate::error::{Exit, Fatal};
-use crate::sys::clock;
-use crate::wire::udp::{Reply, Request};
 
-/// How long to wait for an answer, and how often to ask again for a datagram that got lost.
-const PATIENCE: Duration = Duration::from_secs(2);
-const TRIES: usize = 3;
+/// How long to wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How HTTPS answers what is not encrypted: by an alert (RFC 8446, 5.1), of a version that is
 /// always 3.
@@ -34,7 +32,7 @@ pub fn check(config: &Config) -> Result<(), Fatal> {
     let to = nearest(addr);
     let asked = match udp {
         _ if to.port() == 0 => Err(io::Error::other("nobody knows which port that is")),
-        true => ask_udp(to),
+        true => Talk::open(to, PATIENCE).map(drop).map_err(io::Error::other),
         false => ask_http(to, https, config),
     };
     asked.map_err(|error| {
@@ -51,32 +49,6 @@ pub fn nearest(addr: SocketAddr) -> SocketAddr {
         IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
     SocketAddr::new(ip, addr.port())
-}
-
-fn ask_udp(to: SocketAddr) -> io::Result<()> {
-    let from: IpAddr = match to {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let socket = UdpSocket::bind((from, 0))?;
-    socket.connect(to)?;
-    socket.set_read_timeout(Some(PATIENCE))?;
-    let asked = u32::from_ne_bytes(clock::entropy()?);
-    let mut request = Vec::new();
-    Request::Connect { transaction: asked }.emit(&mut request);
-    let mut outcome = Ok(());
-    for _ in 0..TRIES {
-        socket.send(&request)?;
-        let mut room = [0; 64];
-        match socket.recv(&mut room) {
-            Ok(len) => match Reply::parse(&room[..len]) {
-                Some(Reply::Connect { transaction, .. }) if transaction == asked => return Ok(()),
-                _ => outcome = Err(io::Error::other("what answers is no tracker")),
-            },
-            Err(error) => outcome = Err(error),
-        }
-    }
-    outcome
 }
 
 fn ask_http(to: SocketAddr, https: bool, config: &Config) -> io::Result<()> {

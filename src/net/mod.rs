@@ -8,6 +8,7 @@
 mod api;
 mod bind;
 mod bus;
+mod client;
 mod conn;
 mod control;
 #[cfg(test)]
@@ -93,6 +94,7 @@ pub enum Ticket {
     Relay(meta::Slot),
 }
 
+pub use client::ask;
 pub use health::check as health;
 pub use meta::report as meta_report;
 #[cfg(fuzzing)]

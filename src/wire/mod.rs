@@ -16,6 +16,7 @@ mod decimal;
 pub mod dump;
 pub mod gzip;
 pub mod http;
+pub mod json;
 pub mod livesync;
 pub mod place;
 pub mod proxy;

@@ -123,3 +123,15 @@ fn the_system_is_looked_at() {
         );
     }
 }
+
+#[cfg(not(feature = "client"))]
+#[test]
+fn builds_that_ask_no_others_say_so() {
+    let setup = Setup::bare().arg("check").arg("udp://127.0.0.1:1");
+    let ended = setup.run();
+    assert_eq!(ended.code, Some(64), "{ended:?}");
+    assert!(
+        ended.stderr.contains("lacks the feature client"),
+        "{ended:?}"
+    );
+}

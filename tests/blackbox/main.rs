@@ -8,6 +8,8 @@ mod harness;
 
 #[cfg(feature = "api")]
 mod api;
+#[cfg(feature = "client")]
+mod client;
 mod cluster;
 mod controls;
 mod extensions;

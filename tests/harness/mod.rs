@@ -3,6 +3,8 @@
 
 pub mod bencode;
 pub mod http;
+#[cfg(feature = "client")]
+pub mod json;
 pub mod netns;
 pub mod peer;
 pub mod tracker;

@@ -7,6 +7,7 @@ mod pages;
 
 use std::fs;
 
+use trackerd::config::ask::{CHOICES, VERBS};
 use trackerd::config::settings::{FLAGS, settings};
 
 use crate::{has, run, source};
@@ -50,6 +51,14 @@ fn the_pages_are_well_formed_and_complete() {
     for name in FLAGS.iter().flat_map(|flag| flag.names()) {
         assert!(shown.contains(&name), "{name}");
     }
+    for verb in VERBS {
+        let line = format!("\n     {} {}", verb.name, verb.value);
+        assert!(shown.contains(&line), "{line}");
+        assert!(shown.contains(verb.help), "{}", verb.help);
+    }
+    for name in CHOICES.iter().flat_map(|choice| choice.names()) {
+        assert!(shown.contains(&name), "{name}");
+    }
     for setting in settings() {
         let line = format!("\n     {} {}", setting.key, setting.value);
         assert!(shown.contains(&line), "{line}");
@@ -69,8 +78,8 @@ fn bash_completes() {
     let complete = |before: &str, current: &str| {
         let script = source("scripts/completions/trackerd.bash");
         let script = format!(
-            "set -eu; . '{}'; COMP_WORDS=(trackerd '{before}' '{current}'); COMP_CWORD=2; \
-             _trackerd; echo \"${{COMPREPLY[*]}}\"",
+            "set -eu; . '{}'; COMP_WORDS=(trackerd {before} '{current}'); \
+             COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _trackerd; echo \"${{COMPREPLY[*]}}\"",
             script.display()
         );
         run("bash", &["-c", &script]).trim().to_owned()
@@ -83,6 +92,11 @@ fn bash_completes() {
     assert_eq!(complete("--tracker.pin_workers", ""), "yes no");
     assert_eq!(complete("-f", "/etc/os-relea"), "/etc/os-release");
     assert_eq!(complete("-p", "-"), "");
+    assert_eq!(complete("", "ch"), "check");
+    assert_eq!(complete("-t", "ch"), "");
+    assert_eq!(complete("check URL", "--js"), "--json");
+    assert_eq!(complete("announce --event", "st"), "started stopped");
+    assert_eq!(complete("check URL", "--tracker"), "");
 }
 
 #[test]
@@ -99,6 +113,8 @@ fn zsh_and_fish_complete() {
         let script = format!("source '{}'; complete -C '{line}'", fish.display());
         run("fish", &["--no-config", "-c", &script])
     };
+    assert!(complete("trackerd che").starts_with("check\tSay whether"));
+    assert!(complete("trackerd check --js").starts_with("--json\t"));
     let options = complete("trackerd --tracker.interval_");
     assert!(
         options.starts_with("--tracker.interval_jitter\tHow far"),

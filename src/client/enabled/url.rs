@@ -117,13 +117,19 @@ impl Url {
     }
 }
 
-impl fmt::Display for Url {
+impl fmt::Display for Scheme {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
+        f.write_str(match self {
             Scheme::Udp => "udp",
             Scheme::Http => "http",
             Scheme::Https => "https",
-        };
+        })
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.scheme;
         match self.host.contains(':') {
             true => write!(f, "{scheme}://[{}]:{}{}", self.host, self.port, self.path),
             false => write!(f, "{scheme}://{}:{}{}", self.host, self.port, self.path),
@@ -135,6 +141,21 @@ impl fmt::Display for Url {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(crate::seeded(512))]
+
+        #[test]
+        fn what_is_a_url_has_one_form(
+            text in "(udp|HTTP|https)://(a.b|A-b|\\[::1\\]|\\PC{0,9})(:[0-9]{1,6})?[/?#x%a]{0,9}",
+        ) {
+            if let Some(url) = Url::parse(&text) {
+                prop_assert!(url.port != 0 && !url.host.is_empty());
+                prop_assert_eq!(Url::parse(&url.to_string()), Some(url));
+            }
+        }
+    }
 
     #[test]
     fn the_place_of_scrapes_follows_from_that_of_announces() {

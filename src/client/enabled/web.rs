@@ -1,14 +1,16 @@
 //! Pages by HTTP and HTTPS, unpacked. Cookies, passwords and the user's proxies play no part.
 
 use std::io::Read;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ureq::http::{HeaderMap, Version};
+use ureq::config::Config;
+use ureq::http::{HeaderMap, Uri, Version};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::unversioned::resolver::Resolver;
-use ureq::unversioned::transport::DefaultConnector;
-use ureq::{Agent, Error};
+use ureq::unversioned::resolver::{DefaultResolver, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::{Agent, Error, Timeout};
 
 use super::url::{Scheme, Url};
 
@@ -107,6 +109,27 @@ impl Web {
             body,
         })
     }
+}
+
+/// The addresses of a host, as the system's resolver tells them.
+///
+/// # Errors
+/// When there are none.
+pub fn resolve(host: &str, port: u16, time_max: Duration) -> Result<Vec<SocketAddr>, Box<Error>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    let uri = Uri::builder().scheme("http").path_and_query("/");
+    let uri = uri.authority(format!("{host}:{port}")).build();
+    let uri = uri.map_err(|_| Error::BadUri(host.into()))?;
+    let timeout = NextTimeout {
+        after: time_max.into(),
+        reason: Timeout::Resolve,
+        per_read: None,
+        per_write: None,
+    };
+    let found = DefaultResolver::default().resolve(&uri, &Config::default(), timeout)?;
+    Ok(found.to_vec())
 }
 
 fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {

@@ -4,16 +4,16 @@
 //! give, the addresses that it has are looked at, and those that pass are connected to: a name that
 //! means something else at the next look gains nothing.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use ureq::Timeout;
 use ureq::config::Config;
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::job::Failure;
+use crate::client::web;
 use crate::types::is_global;
 
 /// How long the resolver of the system may take.
@@ -61,20 +61,8 @@ impl Guard {
     /// # Errors
     /// When there is no address, or none may be.
     pub fn addresses(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-        if let Ok(ip) = host.parse::<IpAddr>() {
-            return self.passed([SocketAddr::new(ip, port)]);
-        }
-        let uri = Uri::builder().scheme("http").path_and_query("/");
-        let uri = uri.authority(format!("{host}:{port}")).build();
-        let uri = uri.map_err(|_| Failure::Malformed)?;
-        let timeout = NextTimeout {
-            after: Duration::from_secs(RESOLVE_SECS).into(),
-            reason: Timeout::Resolve,
-            per_read: None,
-            per_write: None,
-        };
-        let found = DefaultResolver::default().resolve(&uri, &Config::default(), timeout);
-        self.passed(found.map_err(|_| Failure::Unreachable)?.iter().copied())
+        let found = web::resolve(host, port, Duration::from_secs(RESOLVE_SECS));
+        self.passed(found.map_err(|_| Failure::Unreachable)?)
     }
 
     fn passed(

@@ -54,6 +54,18 @@ impl Json {
         });
     }
 
+    /// A member that is a list of what is written as it is.
+    pub fn plains_at<T: Display>(&mut self, name: &str, items: impl IntoIterator<Item = T>) {
+        self.name(name);
+        self.nest(['[', ']'], |json| {
+            for item in items {
+                json.comma();
+                json.put(item);
+                json.follows = true;
+            }
+        });
+    }
+
     /// A member that is a string.
     pub fn text(&mut self, name: &str, value: impl Display) {
         self.name(name);
@@ -118,13 +130,14 @@ mod tests {
             json.list_at("c", [1, 2], |json, n| json.plain("n", n));
             json.list_at("d", [0; 0], |_, _| {});
             json.texts_at("e", ["x", "y"]);
+            json.plains_at("n", [1, 2]);
             json.object_at("f", |json| {
                 json.text("g", "h");
                 json.plain("i", true);
             });
         });
         let expected = "{\"a\":1,\"b\":{},\"c\":[{\"n\":1},{\"n\":2}],\"d\":[],\
-                        \"e\":[\"x\",\"y\"],\"f\":{\"g\":\"h\",\"i\":true}}\n";
+                        \"e\":[\"x\",\"y\"],\"n\":[1,2],\"f\":{\"g\":\"h\",\"i\":true}}\n";
         assert_eq!(text, expected);
     }
 
