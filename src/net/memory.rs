@@ -1,7 +1,7 @@
 //! The one accounting of memory: what the process may take, and what of it the stores get.
 //!
 //! ```text
-//!   limit │ the process as it starts │ workers │ connections │ lists │ slack │ stores … │
+//!   limit │ the process at its start │ workers │ connections │ lists │ rooms │ slack │ stores … │
 //! ```
 //!
 //! What is not the stores' is set aside in full, used or not, so that nothing that happens later
@@ -17,12 +17,14 @@ use crate::error::{Exit, Fatal};
 use crate::swarm::Room;
 use crate::sys::memory as heap;
 use crate::types::InfoHash;
+use crate::wire::bus::Record;
 
 /// What the process takes at first, if the system does not tell.
 const BASE_BYTES: usize = 4 << 20;
 
-/// Threads that are no workers: the clerk, those who read fifos or files.
-const OTHER_THREADS: usize = 4;
+/// Threads that are no workers: the clerk, those who read fifos or files, manage, or keep watch;
+/// those of the bus, of snapshots and of the meta-tracker, but for its connections.
+const OTHER_THREADS: usize = 16;
 
 /// The address space that each thread reserves for its stack.
 const STACK_BYTES: usize = 2 << 20;
@@ -51,6 +53,18 @@ const SLACK_PART: usize = 16;
 
 /// What a snapshot under way takes.
 const SNAPSHOT_BYTES: usize = 1 << 20;
+
+/// What the bus takes besides what waits: what it heard lately, and of whom.
+const BUS_BYTES: usize = 3 << 20;
+
+/// What the meta-tracker takes: the trackers it knows, their lists, nodes of the hash table.
+const META_BYTES: usize = 2 << 20;
+
+/// What it takes for each torrent that is passed on: peers, and what each tracker was told.
+const META_SWARM_BYTES: usize = 8 << 10;
+
+/// What it takes for each of its connections: a thread, a session of TLS, an answer.
+const META_CONNECTION_BYTES: usize = 128 << 10;
 
 /// What a reload needs for a list: the one in force, the next one, and its text, which is twice as
 /// long.
@@ -153,8 +167,29 @@ impl Means {
         let keys = gate.keys.as_ref().map_or(0, |keys| keys.len() * KEY_BYTES);
         let lists = (list + keys) * LIST_TIMES;
         let snapshot = config.snapshots.file.as_ref().map_or(0, |_| SNAPSHOT_BYTES);
-        self.base + self.workers * (WORKER_BYTES + sources + inbox) + lists + snapshot
+        let rooms = snapshot + self.bus(config) + meta(config);
+        self.base + self.workers * (WORKER_BYTES + sources + inbox) + lists + rooms
     }
+
+    /// What waits for the bus, or comes from it.
+    fn bus(&self, config: &Config) -> usize {
+        let Some(bus) = &config.bus else {
+            return 0;
+        };
+        // A channel has a number beside each of its items.
+        let item = size_of::<Record>() + size_of::<usize>();
+        BUS_BYTES + bus.backlog_bytes_max + 2 * self.workers * bus.ring_len * item
+    }
+}
+
+/// What is asked of other trackers, and known by them.
+fn meta(config: &Config) -> usize {
+    let meta = &config.meta;
+    if meta.mode == "off" {
+        return 0;
+    }
+    let swarms = meta.swarms_max as usize * META_SWARM_BYTES;
+    META_BYTES + swarms + meta.tcp as usize * META_CONNECTION_BYTES
 }
 
 fn too_low(limit: usize, fixed: usize) -> Fatal {
@@ -166,7 +201,7 @@ fn too_low(limit: usize, fixed: usize) -> Fatal {
     let least = needed / (parts - HELD_PART - SLACK_PART) * parts;
     let what = format!(
         "{} KiB are too little: the process itself takes {} KiB; at least {}M would do, with fewer \
-         workers or a shorter list less",
+         workers or shorter lists less",
         limit >> 10,
         fixed >> 10,
         least.div_ceil(MEGA)
@@ -319,6 +354,23 @@ mod tests {
             MEANS.budget(&config(""), &gate).unwrap().room,
             Room::UNLIMITED
         );
+    }
+
+    #[test]
+    fn rooms_that_are_used_are_set_aside() {
+        let gate = gate();
+        let fixed = |line: &str| MEANS.fixed(&config(line), &gate);
+        let bare = fixed("");
+        if cfg!(feature = "bus") {
+            let bus = fixed("--bus.server redis://192.0.2.1 --bus.backlog 5M");
+            assert!(bus > bare + (5 << 20) + BUS_BYTES);
+        }
+        if cfg!(feature = "meta") {
+            assert_eq!(fixed("--meta.mode off"), bare);
+            let [few, more] = ["1", "3"].map(|n| fixed(&format!("--meta.mode lan --meta.tcp {n}")));
+            assert_eq!(more - few, 2 * META_CONNECTION_BYTES);
+            assert!(few > bare + META_BYTES);
+        }
     }
 
     fn bytes(bytes: usize) -> Room {

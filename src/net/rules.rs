@@ -32,9 +32,16 @@ const TOKEN_BYTES_MAX: usize = 4096;
 /// The largest file with the secret of connection ids that is read.
 pub const SECRET_BYTES_MAX: usize = 4096;
 
-/// Descriptors kept for everything that is not a connection, besides the listening sockets: the
-/// polls, the log, files that are read again.
-pub const DESCRIPTORS_KEPT: usize = 32;
+/// Descriptors kept for everything that is not a client's connection, besides the listening
+/// sockets: the polls, the log, files that are read again, other trackers.
+pub fn descriptors_kept(config: &Config) -> usize {
+    let others = if config.meta.mode == "off" {
+        0
+    } else {
+        config.meta.tcp as usize
+    };
+    32 + others
+}
 
 /// All that can change while workers serve.
 #[derive(Clone, Debug)]
@@ -342,7 +349,7 @@ fn connections(config: &Config, grants: Grants) -> usize {
         descriptors, used, ..
     } = grants;
     let wanted = config.connections_max;
-    let possible = descriptors.saturating_sub(used + DESCRIPTORS_KEPT);
+    let possible = descriptors.saturating_sub(used + descriptors_kept(config));
     if possible < wanted {
         log::warn!(
             "http.connections_max: {possible} instead of {wanted}, since the system grants no \

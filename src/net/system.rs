@@ -3,7 +3,7 @@
 use crate::advice::{self, Plan};
 use crate::config::{Config, Listen};
 use crate::error::{Exit, Fatal};
-use crate::net::rules::DESCRIPTORS_KEPT;
+use crate::net::rules::descriptors_kept;
 use crate::net::{control, descriptors_used, os, workers};
 use crate::sys::file;
 
@@ -29,7 +29,7 @@ pub fn check(config: &Config) -> Result<String, Fatal> {
     let plan = Plan {
         connections_max: serves(Listen::connects).then_some(config.connections_max),
         receive_buffer: serves(|listen| listen.udp).then(|| config.receive_buffer.unwrap_or(0)),
-        descriptors: descriptors_used(workers(config), sockets) + DESCRIPTORS_KEPT,
+        descriptors: descriptors_used(workers(config), sockets) + descriptors_kept(config),
         open_files,
         ports,
     };
