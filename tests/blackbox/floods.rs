@@ -72,7 +72,7 @@ fn a_hungry_client_does_not_starve_others() {
         });
         let udp = Udp::connect(tracker.udp());
         let mut http = Http::connect(tracker.tcp());
-        check_patience(&enough, || {
+        check_patience(enough, || {
             udp.announce(&announce);
             http.announce(&announce);
         });
