@@ -97,6 +97,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much of the same for Miri")]
     fn memory_is_bounded() {
         let mut modest = Modest::default();
         for n in 0..10_000 {

@@ -305,6 +305,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much of the same for Miri")]
     fn off_means_that_nothing_is_remembered() {
         let mut pace = pace(Paces {
             sources: 1000,

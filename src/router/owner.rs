@@ -40,6 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much of the same for Miri")]
     fn hashes_spread_evenly_over_workers() {
         for workers in 1..=16 {
             let owners = Owners::new(workers, 0x9e37_79b9);

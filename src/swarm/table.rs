@@ -700,6 +700,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much of the same for Miri")]
     fn chosen_keys_make_no_long_probes() {
         let keys = Keys::new(77);
         let fill = |key: &dyn Fn(u32) -> [u32; 2]| {

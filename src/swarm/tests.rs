@@ -274,6 +274,7 @@ fn renewals_tell_how_long_peers_were_silent() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much of the same for Miri")]
 fn a_crowd_that_leaves_at_once_leaves_no_memory() {
     let mut shard = Shard::new([3, 4], LIMITS, START);
     let mut found = Peers::default();
@@ -289,6 +290,7 @@ fn a_crowd_that_leaves_at_once_leaves_no_memory() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much of the same for Miri")]
 fn torrents_that_stop_give_their_memory_back() {
     let mut shard = Shard::new([3, 4], LIMITS, START);
     let mut found = Peers::default();
@@ -377,6 +379,7 @@ fn completed_torrents_are_remembered_for_a_day() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much of the same for Miri")]
 fn sweeping_each_second_or_hardly_ever_comes_to_the_same() {
     for pause in [1, 100, 5000, 1_000_000] {
         let mut shard = Shard::new([5, 6], LIMITS, START);
@@ -430,6 +433,7 @@ fn walks_meet_all_that_stay() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much of the same for Miri")]
 fn a_walk_shows_all_peers_once() {
     let mut shard = Shard::new([5, 6], LIMITS, START);
     let mut expected = BTreeSet::new();
