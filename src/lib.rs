@@ -28,8 +28,10 @@
 //! turn. A scribe writes snapshots of what the workers hand him piece by piece. A herald writes
 //! status lines, and some threads serve the management API, which asks the workers by what goes
 //! round all of them. The bus has threads that talk to its server, and rings between them and the
-//! workers, in which nobody waits. A worker that panics keeps its sockets and begins anew with
-//! nothing; a watchdog sees to it that none of them hangs.
+//! workers, in which no worker waits. The meta-tracker has a thread that asks other trackers by
+//! UDP, and a few that may wait for HTTP, names and peers; workers hand it what clients want and
+//! are told what it learns. A worker that panics keeps its sockets and begins anew with nothing; a
+//! watchdog sees to it that none of them hangs.
 //!
 //! # The rooms, and whom they may name
 //!

@@ -79,6 +79,7 @@ fn is_global6(ip: Ipv6Addr) -> bool {
         [..=0x1fff | 0x4000.., ..] | [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..]
     )
 }
+
 /// `IP` or `IP/BITS`; the address may be in brackets if it is alone, an IPv4-mapped one is IPv4.
 impl FromStr for Net {
     type Err = NotANet;

@@ -40,7 +40,7 @@ pub(super) const ADDRESSES: &[Setting] = &[
         default: "no",
         alias: Some("no-tcp"),
         implied: "yes",
-        help: "Serve no HTTP, whatever the addresses above say",
+        help: "Serve no HTTP and no HTTPS, whatever the addresses above say",
         kind: Kind::Word(&["yes", "no"], |d| &mut d.no_tcp),
         ..ROW
     },
