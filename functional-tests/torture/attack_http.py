@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import socket
 import time
 
 import messages
@@ -178,3 +179,34 @@ def pipelined_unread(scene: Scene) -> None:
                 lambda: scene.open_files() <= files, secs_max))
         close(streams)
     scene.unharmed(probe)
+
+
+def statistics_for_everybody(scene: Scene) -> None:
+    """Hundreds who read the longest statistics at the same time, again and again."""
+    readers = scene.size(300, 3000)
+    pages = ["/metrics", "/stats?mode=json", "/stats.txt", "/stats?mode=everything"]
+    with scene.serving() as _:
+        scene.start_of_growth()
+        with scene.probe("udp") as probe:
+            streams = [scene.stream() for _ in range(readers)]
+            for _ in range(scene.size(3, 20)):
+                for number, stream in enumerate(streams):
+                    stream.sendall(messages.get(pages[number % len(pages)]))
+                answered = sum(len(whole(stream)) for stream in streams)
+                scene.findings.exactly("readers answered", readers, answered)
+            close(streams)
+        scene.findings.at_most(
+            "longest wait of others", scene.size(1000, 250), 1000 * probe.latencies[-1], " ms")
+        scene.modest(1024 + readers * 4)
+        scene.unharmed(probe)
+
+
+def whole(stream: socket.socket) -> list[tuple[bytes, bytes]]:
+    """The answers that have come, once the last of them is whole."""
+    answer = b""
+    while not (found := split(answer)):
+        more = stream.recv(1 << 16)
+        if not more:
+            return []
+        answer += more
+    return found

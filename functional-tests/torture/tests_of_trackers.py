@@ -38,6 +38,8 @@ TESTS = [
     Test("numbers by HTTP", attack_numbers.numbers_by_http, 4, is_heavy=True),
     Test("numbers by UDP", attack_numbers.numbers_by_udp),
     Test("pipelined, never read", attack_http.pipelined_unread, 8),
+    Test("everybody reads statistics", attack_http.statistics_for_everybody, 4,
+         is_for_all=False),
     Test("connection ids", attack_udp.connection_ids),
     Test("old connection ids", mishaps.old_connection_ids, 3, is_for_all=False,
          obstacle=mishaps.no_compiler),
