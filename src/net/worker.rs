@@ -566,7 +566,8 @@ impl Lanes<Ticket, Round> for Desks {
                     history.note(self.desk.now, &sum);
                 }
                 // The others read the next sheet, in another turn.
-                let rest = self.readers.split_off(READERS_A_TURN.min(self.readers.len()));
+                let served = self.readers.len().min(READERS_A_TURN);
+                let rest = self.readers.split_off(served);
                 for at in mem::replace(&mut self.readers, rest) {
                     self.tcp.deliver_sheet(at, &sum, &mut self.desk);
                 }
