@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{Extra, Millis, Settings, Wish};
+use crate::types::InfoHash;
 
 /// Proof that the room is in this build: there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +110,11 @@ impl Engine {
 
     /// Never called.
     pub fn poll_extra(&mut self) -> Option<Extra> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn repeat(&mut self, _: Millis, _: InfoHash) {
         match *self {}
     }
 

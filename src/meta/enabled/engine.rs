@@ -12,6 +12,7 @@ use super::job::{Failure, Found, Job};
 use super::lists;
 use super::sources::Sources;
 use super::swarm::{Stand, Swarm};
+use super::tend::WORD_MILLIS;
 use crate::meta::{Extra, Millis, Publish, Settings, Wish};
 use crate::types::{Event, Family, InfoHash, PeerAddr, Peers, Seconds, is_global};
 
@@ -334,6 +335,16 @@ impl Engine {
     /// What the workers should know.
     pub fn poll_extra(&mut self) -> Option<Extra> {
         self.extras.pop_front()
+    }
+
+    /// Tells of a torrent again, soon: not all have heard of it.
+    pub fn repeat(&mut self, now: Millis, info_hash: InfoHash) {
+        if let Some(swarm) = self.swarms.get_mut(&info_hash) {
+            swarm.dirty = true;
+            self.due.remove(&(swarm.due, info_hash));
+            swarm.due = swarm.due.min(now.saturating_add(WORD_MILLIS));
+            self.due.insert((swarm.due, info_hash));
+        }
     }
 
     /// What is worth to be kept for the next start, with nodes of the distributed hash table.

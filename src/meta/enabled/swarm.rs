@@ -196,11 +196,13 @@ impl Swarm {
         self.stand = Stand::Unproven(now.saturating_add(pause));
     }
 
-    /// Whether an answer of somebody is due.
+    /// Whether an answer of somebody is due that may tell of peers.
     pub fn is_waiting(&self) -> bool {
-        let waits = |link: &Link| {
-            link.waiting || link.scrape.busy || link.notices.iter().any(|notice| notice.busy)
-        };
+        // Only for him peers are wanted, see [`Client::ask`].
+        let first = self.clients.first().map(|client| client.wish.peer);
+        let is_first = |notice: &Notice| notice.busy && Some(notice.peer) == first;
+        let waits =
+            |link: &Link| link.waiting || link.scrape.busy || link.notices.iter().any(is_first);
         self.stand == Stand::Asking
             || self.dht.busy
             || self.pex.busy

@@ -24,7 +24,7 @@ const PROBES: usize = 2;
 const HTTP_HASHES_MAX: usize = 20;
 
 /// How often workers are told of one torrent.
-const WORD_MILLIS: Millis = 500;
+pub const WORD_MILLIS: Millis = 500;
 
 /// How often others are chosen for a torrent that has too few upstreams.
 const CHOICE_MILLIS: Millis = 30_000;
@@ -316,12 +316,19 @@ impl Engine {
 
     /// Tells the workers what is new; when they are to be told more.
     fn tell(&mut self, now: Millis, hash: &InfoHash, swarm: &mut Swarm) -> Millis {
+        // What was told fades, even where there is nothing new to tell.
+        let half = self.ttl() / 2;
+        let fades = match swarm.told {
+            0 => Millis::MAX,
+            told => told.saturating_add(half),
+        };
+        swarm.dirty |= fades <= now;
         let settles = !swarm.settled && (swarm.pool.len() >= ENOUGH || !swarm.is_waiting());
         let may = swarm.told.saturating_add(WORD_MILLIS) <= now || swarm.told == 0;
         if !(settles || swarm.dirty && may) {
             return match swarm.dirty {
                 true => swarm.told.saturating_add(WORD_MILLIS),
-                false => Millis::MAX,
+                false => fades,
             };
         }
         swarm.settled |= settles;
@@ -344,6 +351,6 @@ impl Engine {
             settled: swarm.settled,
             expires: Seconds::try_from(expires).unwrap_or(Seconds::MAX),
         });
-        Millis::MAX
+        now.saturating_add(half)
     }
 }

@@ -335,6 +335,9 @@ fn a_torrent_that_may_be_private_causes_no_packet() {
     for _ in 0..20 {
         world.wish(&wish("192.168.1.5:6881", Event::None));
         world.run(400);
+        // Nobody waits for what won't come.
+        let told = &world.extras[&HASH];
+        assert!(told.settled && Millis::from(told.expires) * 1000 > world.now);
     }
     assert!(world.sent.is_empty());
     let is_own = |job: &Job| match job {
@@ -452,6 +455,19 @@ fn short_and_refusing_trackers_are_of_no_use_and_do_no_harm() {
     world.run(20);
     assert_eq!(world.peers().len(), 3);
     assert!(world.extras[&HASH].settled);
+}
+
+#[test]
+fn what_was_not_heard_is_told_again() {
+    let mut world = World::new(1, |_| {});
+    world.wish(&wish("10.0.0.5:6881", Event::Started));
+    world.run(5);
+    let told = world.extras.remove(&HASH).unwrap();
+    world.engine.repeat(world.now, HASH);
+    world.engine.repeat(world.now, InfoHash([8; 20]));
+    world.run(1);
+    assert_eq!(world.extras[&HASH].peers, told.peers);
+    assert_eq!(world.extras.len(), 1);
 }
 
 #[test]

@@ -97,6 +97,11 @@ impl Policy {
         Settings::clone(&self.settings)
     }
 
+    /// How many torrents are passed on at a time.
+    pub fn swarms_max(&self) -> usize {
+        self.settings.swarms_max
+    }
+
     /// Whether everything that comes in at this address of ours is meant to be passed on.
     pub fn listens_at(&self, addr: SocketAddr) -> bool {
         self.listens.contains(&addr)

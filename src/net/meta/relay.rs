@@ -18,6 +18,9 @@ use crate::types::{Announce, Counts, Family, InfoHash, PeerAddr, Peers, Scraped,
 /// Answers that may wait at a time.
 const HELD_MAX: usize = 256;
 
+/// Torrents of which it is known that nothing will be known.
+const REFUSED_MAX: usize = 1024;
+
 /// Words heard in a turn.
 const WORDS_A_TURN: usize = 64;
 
@@ -181,9 +184,11 @@ impl Desk {
         let held = relay.at(slot)?;
         held.local = Some((counts, copy));
         let hash = held.info_hash;
+        let is_full = held.numwant <= peers.len();
         let is_due = held.deadline <= millis;
-        // An answer that is known already, though it may not be all there will be, is good enough.
-        if is_due || relay.extra(now, &hash).is_some() {
+        // What is known of some is not good enough while others are being asked.
+        let is_settled = relay.extra(now, &hash).is_some_and(|extra| extra.settled);
+        if is_full || is_due || is_settled {
             return relay.release(now, slot.place.into());
         }
         self.counters.count(Family::V4, Count::MetaHeld);
@@ -271,7 +276,9 @@ impl Relay {
                 }
                 Word::Extra(extra) => {
                     let (hash, is_settled) = (extra.info_hash, extra.settled);
-                    self.extras.insert(hash, extra);
+                    if self.extras.len() < self.extras_max() || self.extras.contains_key(&hash) {
+                        self.extras.insert(hash, extra);
+                    }
                     if is_settled {
                         let is_his = |held: &Held| held.info_hash == hash;
                         self.release_all(now, is_his, settled);
@@ -338,6 +345,11 @@ impl Relay {
         let place = self.places.get_mut(usize::from(slot.place))?;
         let is_his = place.generation == slot.generation;
         place.held.as_mut().filter(|_| is_his)
+    }
+
+    /// How many torrents are remembered: those that are passed on, and some that are not.
+    fn extras_max(&self) -> usize {
+        self.policy.swarms_max().saturating_add(REFUSED_MAX)
     }
 
     fn extra(&self, now: Seconds, hash: &InfoHash) -> Option<&Arc<Extra>> {

@@ -170,7 +170,7 @@ impl Thread {
             self.engine.handle_timeout(now);
             self.transmit(now);
             self.set_to_work(now);
-            self.tell();
+            self.tell(now);
             if now.saturating_sub(self.saved_at) > SAVE_MILLIS {
                 self.save(now);
             }
@@ -273,20 +273,27 @@ impl Thread {
     }
 
     /// Tells all workers what others know.
-    fn tell(&mut self) {
+    fn tell(&mut self, now: Millis) {
         while let Some(extra) = self.engine.poll_extra() {
             let extra = Arc::new(extra);
+            let mut is_heard = true;
             for worker in 0..self.outs.len() {
-                self.post(worker, Word::Extra(Arc::clone(&extra)));
+                is_heard &= self.post(worker, Word::Extra(Arc::clone(&extra)));
+            }
+            if !is_heard {
+                self.engine.repeat(now, extra.info_hash);
             }
         }
     }
 
-    fn post(&mut self, worker: usize, word: Word) {
-        match self.outs[worker].try_send(word) {
+    /// Leaves word for a worker; `false` if there is no room.
+    fn post(&mut self, worker: usize, word: Word) -> bool {
+        let sent = self.outs[worker].try_send(word);
+        match sent {
             Ok(()) => (self.wakes[worker])(),
             Err(_) => self.unheard = self.unheard.wrapping_add(1),
         }
+        sent.is_ok()
     }
 
     /// Writes down what is known, if it is something new.
