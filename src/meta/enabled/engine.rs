@@ -312,15 +312,12 @@ impl Engine {
         if self.running.len() >= self.settings.tcp {
             return None;
         }
-        let lookups = self
-            .running
-            .values()
-            .filter(|errand| is_lookup(errand))
-            .count();
-        let lookups_max = (self.settings.tcp / 2).max(1);
+        // The others shall not wait for those that take seconds.
+        let slow = self.running.values().filter(|errand| is_slow(errand));
+        let (slow, slow_max) = (slow.count(), (self.settings.tcp / 2).max(1));
         let http = &mut self.http;
         let may = |errand: &Errand| match errand {
-            errand if is_lookup(errand) => lookups < lookups_max,
+            errand if is_slow(errand) => slow < slow_max,
             errand if is_http(errand) => http.next() <= now && http.take(now),
             _ => true,
         };
@@ -538,6 +535,9 @@ fn is_http(errand: &Errand) -> bool {
     )
 }
 
-fn is_lookup(errand: &Errand) -> bool {
-    matches!(errand, Errand::Lookup(_) | Errand::Publish(_))
+fn is_slow(errand: &Errand) -> bool {
+    matches!(
+        errand,
+        Errand::Lookup(_) | Errand::Publish(_) | Errand::Pex(_)
+    )
 }

@@ -59,7 +59,7 @@ impl Engine {
             Errand::Proof(info_hash) => self.take_proof(now, info_hash, result),
             Errand::Pex(info_hash) => {
                 if let Some(swarm) = self.swarms.get_mut(&info_hash) {
-                    swarm.pex.busy = false;
+                    swarm.probes = swarm.probes.saturating_sub(1);
                 }
                 if let Ok(Found::Probed { peers, .. }) = result {
                     self.take_peers(now, info_hash, &peers);

@@ -39,8 +39,10 @@ pub struct Swarm {
     pub dht: Turn,
     /// Whether somebody else is known there.
     pub foreign: bool,
-    /// Questions to peers.
-    pub pex: Turn,
+    /// When peers are to be asked for others next.
+    pub pex: Millis,
+    /// How many of them are being asked.
+    pub probes: usize,
     /// When somebody wished for it last.
     pub touched: Millis,
     /// When there is something to do next.
@@ -205,7 +207,7 @@ impl Swarm {
             |link: &Link| link.waiting || link.scrape.busy || link.notices.iter().any(is_first);
         self.stand == Stand::Asking
             || self.dht.busy
-            || self.pex.busy
+            || self.probes > 0
             || self.links.iter().any(waits)
     }
 

@@ -70,7 +70,8 @@ impl Engine {
         let job = Job::Probe {
             info_hash: *hash,
             peer: (peer.ip(), peer.port()).into(),
-            pex: self.settings.pex,
+            // All wait for the proof, and it takes peers a while to tell of others.
+            pex: false,
         };
         swarm.stand = Stand::Asking;
         if !self.order(Errand::Proof(*hash), job) {
@@ -289,29 +290,28 @@ impl Engine {
         }
     }
 
-    /// Asks peers for peers, where nobody else knew enough of them.
+    /// Asks peers for peers, where nobody else knew enough of them. Answers that wait, do so for
+    /// what comes of that as well.
     fn ask_peers(&mut self, now: Millis, hash: &InfoHash, swarm: &mut Swarm) -> Millis {
         if !self.settings.pex || swarm.is_waiting() || swarm.pool.len() >= FEW {
             return Millis::MAX;
         }
-        if swarm.pex.next > now || !swarm.is_wanted() {
-            return swarm.pex.next.max(now + 1);
+        if swarm.pex > now || !swarm.is_wanted() {
+            return swarm.pex.max(now + 1);
         }
-        // Who has given proof was asked along with that.
-        let is_proven = matches!(swarm.stand, Stand::Public(_));
-        let own = swarm.witness().filter(|_| !is_proven);
         let known = swarm.pool.peers(|peer| peer.family() == Family::V4);
+        let own = swarm.witness();
         let asked: Vec<PeerAddr> = own.into_iter().chain(known.iter()).take(PROBES).collect();
-        swarm.pex.next = now.saturating_add(self.period(0));
+        swarm.pex = now.saturating_add(self.period(0));
         for peer in asked {
             let job = Job::Probe {
                 info_hash: *hash,
                 peer: (peer.ip(), peer.port()).into(),
                 pex: true,
             };
-            swarm.pex.busy |= self.order(Errand::Pex(*hash), job);
+            swarm.probes += usize::from(self.order(Errand::Pex(*hash), job));
         }
-        swarm.pex.next
+        swarm.pex
     }
 
     /// Tells the workers what is new; when they are to be told more.

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::engine::Engine;
 use super::job::{Answer, Failure, Found, Job, Proof};
 use crate::meta::{Dht, Extra, Millis, Publish, Select, Settings, Wish};
-use crate::types::{Counts, Event, Family, InfoHash, PeerAddr};
+use crate::types::{Counts, Event, Family, InfoHash, PeerAddr, is_global};
 use crate::wire::udp::{self, Reply, Request};
 
 const HASH: InfoHash = InfoHash([7; 20]);
@@ -144,12 +144,14 @@ struct World {
     /// What the client proves.
     proof: Proof,
     dht: Vec<PeerAddr>,
-    /// What peers tell of others.
+    /// What peers tell of others, but for our own clients, who know nobody yet.
     pex: Vec<PeerAddr>,
     mail: VecDeque<(Millis, Mail)>,
     jobs: Vec<(Millis, Job)>,
     sent: Vec<Millis>,
     extras: BTreeMap<InfoHash, Extra>,
+    /// How many peers were known when answers had to wait no longer.
+    settled: BTreeMap<InfoHash, usize>,
 }
 
 fn peer(n: u16) -> PeerAddr {
@@ -185,6 +187,7 @@ impl World {
             jobs: Vec::new(),
             sent: Vec::new(),
             extras: BTreeMap::new(),
+            settled: BTreeMap::new(),
         }
     }
 
@@ -211,9 +214,12 @@ impl World {
                     preferred: Vec::new(),
                 })
             }
-            Job::Probe { .. } => Ok(Found::Probed {
+            Job::Probe { peer, pex, .. } => Ok(Found::Probed {
                 proof: self.proof,
-                peers: self.pex.clone(),
+                peers: match *pex && is_global(peer.ip()) {
+                    true => self.pex.clone(),
+                    false => Vec::new(),
+                },
             }),
             Job::Lookup(_) => Ok(Found::Peers(self.dht.clone())),
             Job::Publish(..) => Ok(Found::Published),
@@ -255,6 +261,9 @@ impl World {
             let peers: Vec<_> = extra.peers.iter().collect();
             let set: BTreeSet<_> = peers.iter().collect();
             assert!(peers.len() == set.len() && peers.len() <= 300);
+            if extra.settled {
+                self.settled.entry(extra.info_hash).or_insert(peers.len());
+            }
             self.extras.insert(extra.info_hash, extra);
         }
     }
@@ -555,19 +564,18 @@ fn the_hash_table_is_told_of_what_it_knows() {
 
 #[test]
 fn peers_tell_of_peers_where_few_are_known() {
-    let mut world = World::new(1, |settings| {
-        settings.pex = true;
-        settings.public_proof = false;
-    });
-    world.pex = (0..30).map(|n| peer(2000 + n)).collect();
+    let mut world = World::new(1, |settings| settings.pex = true);
+    world.pex = (0..4).map(|n| peer(2000 + n)).collect();
     world.wish(&wish("10.0.0.5:6881", Event::Started));
     world.run(10);
-    assert_eq!(world.peers().len(), 33);
-    let probes = world
-        .jobs
-        .iter()
-        .filter(|(_, job)| matches!(job, Job::Probe { .. }));
-    assert_eq!(probes.count(), 2);
+    assert_eq!(world.peers().len(), 7);
+    // Answers wait for what peers tell, but not for the proof to come along with that.
+    assert_eq!(world.settled[&HASH], 7);
+    let probes = world.jobs.iter().filter_map(|(_, job)| match job {
+        Job::Probe { pex, .. } => Some(*pex),
+        _ => None,
+    });
+    assert_eq!(probes.collect::<Vec<_>>(), [false, true, true]);
 }
 
 #[test]
