@@ -24,6 +24,19 @@ pub use peers::{PeerId, Peers};
 /// duration. 32 bits last for 136 years of uptime.
 pub type Seconds = u32;
 
+/// A number that is told under a name of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// The name, words of small letters joined by `_`.
+    pub name: &'static str,
+    /// What it means, as a sentence.
+    pub help: &'static str,
+    /// Whether it counts what has happened, and never gets less.
+    pub grows: bool,
+    /// How many.
+    pub value: u32,
+}
+
 /// Address family of a peer and of the packet it came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Family {

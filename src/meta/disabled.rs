@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::{Extra, Millis, Settings, Wish};
-use crate::types::InfoHash;
+use super::{Extra, Millis, Outside, Settings, Wish};
+use crate::types::{Figure, InfoHash};
 
 /// Proof that the room is in this build: there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,11 @@ impl Sources {
 
     /// Never called.
     pub fn nodes(&self) -> Vec<SocketAddr> {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn nodes_known(&self) -> usize {
         match *self {}
     }
 
@@ -119,7 +124,12 @@ impl Engine {
     }
 
     /// Never called.
-    pub fn report(&self, _: Millis, _: u32) -> String {
+    pub fn report(&self, _: Millis, _: Outside) -> String {
+        match *self {}
+    }
+
+    /// Never called.
+    pub fn figures(&self, _: Millis, _: Outside) -> Vec<Figure> {
         match *self {}
     }
 

@@ -133,6 +133,15 @@ pub struct Wish {
     pub allowed: bool,
 }
 
+/// What is known outside the engine, for its reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// Nodes of the distributed hash table.
+    pub nodes: usize,
+    /// Words for which workers had no room.
+    pub unheard: u32,
+}
+
 /// What others know of a torrent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra {

@@ -234,7 +234,7 @@ impl Desk {
             resident: memory::resident(),
             cpus: process::cpus_online(),
             now: clock::wall(),
-            asks_others: self.relay.is_some(),
+            meta: self.relay.as_ref().map(|relay| relay.figures()),
             separator: self.terms.separator,
         }
     }

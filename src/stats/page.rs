@@ -6,7 +6,7 @@ use std::io;
 use crate::stats::modes::VERSION;
 use crate::stats::traffic::{Call, Flow, Rates, Traffic};
 use crate::stats::{Count, Report};
-use crate::types::Seconds;
+use crate::types::{Figure, Seconds};
 
 /// What is to be told besides counts.
 #[derive(Clone, Debug, Default)]
@@ -33,8 +33,8 @@ pub struct About {
     pub cpus: u32,
     /// The time of day, in seconds since 1970 began.
     pub now: u64,
-    /// Whether other trackers are asked.
-    pub asks_others: bool,
+    /// How it goes with asking other trackers, if they are asked.
+    pub meta: Option<Vec<Figure>>,
 }
 
 /// Writes the page.

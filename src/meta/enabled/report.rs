@@ -5,35 +5,166 @@ use std::fmt::Write;
 use super::directory::Upstream;
 use super::engine::{Engine, Tally};
 use super::swarm::Stand;
-use crate::meta::{Dht, Millis};
+use crate::meta::{Dht, Millis, Outside};
+use crate::types::Figure;
+
+/// How it stands at a moment.
+struct Sums {
+    swarms: usize,
+    public: usize,
+    unproven: usize,
+    clients: usize,
+    peers: usize,
+    lookups: usize,
+    trackers: usize,
+    open: usize,
+}
 
 impl Engine {
     /// Lines of what is passed on and of what is not, then one for each tracker that is known, the
-    /// most useful first; `unheard` words found no room at a worker.
-    pub fn report(&self, now: Millis, unheard: u32) -> String {
+    /// most useful first. `outside` is what the engine itself does not know.
+    pub fn report(&self, now: Millis, outside: Outside) -> String {
         let mut text = String::new();
         // Writing to a string can't fail.
-        let _ = self.sums(now, unheard, &mut text);
+        let _ = self.lines(now, outside, &mut text);
         let _ = self.trackers(now, &mut text);
         text
     }
 
-    fn sums(&self, now: Millis, unheard: u32, text: &mut String) -> std::fmt::Result {
-        let swarms = self.swarms.values();
-        let public = swarms
-            .clone()
-            .filter(|s| matches!(s.stand, Stand::Public(_)));
-        let unproven = swarms
-            .clone()
-            .filter(|s| matches!(s.stand, Stand::Unproven(_)));
-        let clients: usize = swarms.clone().map(|swarm| swarm.clients.len()).sum();
-        let peers: usize = swarms.clone().map(|swarm| swarm.pool.len()).sum();
+    /// The same in numbers, without single trackers.
+    pub fn figures(&self, now: Millis, outside: Outside) -> Vec<Figure> {
+        let sums = self.sums(now);
+        let Outside { nodes, unheard } = outside;
+        let Tally {
+            echoes,
+            over_quota,
+            crowded,
+            unproven,
+            evicted,
+            overflows,
+            ..
+        } = self.tally;
+        let figure = |grows| {
+            move |(name, help, value)| Figure {
+                name,
+                help,
+                grows,
+                value,
+            }
+        };
+        let many = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let at_present = [
+            (
+                "swarms",
+                "Torrents that others are asked about.",
+                many(sums.swarms),
+            ),
+            (
+                "swarms_public",
+                "Those that were proven public.",
+                many(sums.public),
+            ),
+            (
+                "swarms_unproven",
+                "Those that may be private.",
+                many(sums.unproven),
+            ),
+            (
+                "clients",
+                "Peers of ours that wish to know.",
+                many(sums.clients),
+            ),
+            ("peers", "Peers that others told of.", many(sums.peers)),
+            (
+                "trackers",
+                "Other trackers that are known.",
+                many(sums.trackers),
+            ),
+            ("trackers_open", "Those that may be asked.", many(sums.open)),
+            (
+                "dht_nodes",
+                "Nodes known of the distributed hash table.",
+                many(nodes),
+            ),
+            (
+                "dht_lookups",
+                "Torrents being looked up there.",
+                many(sums.lookups),
+            ),
+        ];
+        let so_far = [
+            ("echoes", "Wishes that were our own, come round.", echoes),
+            (
+                "over_quota",
+                "Wishes of clients with too many torrents.",
+                over_quota,
+            ),
+            (
+                "crowded",
+                "Wishes for torrents with too many clients.",
+                crowded,
+            ),
+            (
+                "proofs_failed",
+                "Torrents that were not proven public.",
+                unproven,
+            ),
+            (
+                "swarms_evicted",
+                "Torrents that made room for others.",
+                evicted,
+            ),
+            (
+                "overflows",
+                "Questions for which there was no room.",
+                overflows,
+            ),
+            ("unheard", "Words for which workers had no room.", unheard),
+            (
+                "strays",
+                "Datagrams that answered no question.",
+                self.courier.strays,
+            ),
+        ];
+        let at_present = at_present.into_iter().map(figure(false));
+        at_present
+            .chain(so_far.into_iter().map(figure(true)))
+            .collect()
+    }
+
+    fn sums(&self, now: Millis) -> Sums {
+        let swarms = || self.swarms.values();
+        let stands = |is_so: fn(&Stand) -> bool| swarms().filter(|s| is_so(&s.stand)).count();
+        Sums {
+            swarms: self.swarms.len(),
+            public: stands(|stand| matches!(stand, Stand::Public(_))),
+            unproven: stands(|stand| matches!(stand, Stand::Unproven(_))),
+            clients: swarms().map(|swarm| swarm.clients.len()).sum(),
+            peers: swarms().map(|swarm| swarm.pool.len()).sum(),
+            lookups: swarms().filter(|swarm| swarm.dht.busy).count(),
+            trackers: self.directory.len(),
+            open: self
+                .directory
+                .iter()
+                .filter(|(_, up)| up.is_open(now))
+                .count(),
+        }
+    }
+
+    fn lines(&self, now: Millis, outside: Outside, text: &mut String) -> std::fmt::Result {
+        let Sums {
+            swarms,
+            public,
+            unproven,
+            clients,
+            peers,
+            lookups,
+            trackers,
+            open,
+        } = self.sums(now);
         writeln!(
             text,
-            "swarms {} public {} unproven {} clients {clients} peers {peers}",
-            swarms.len(),
-            public.count(),
-            unproven.count(),
+            "swarms {swarms} public {public} unproven {unproven} clients {clients} peers {peers}",
         )?;
         let Tally {
             wishes,
@@ -44,6 +175,7 @@ impl Engine {
             evicted,
             overflows,
         } = self.tally;
+        let Outside { nodes, unheard } = outside;
         writeln!(
             text,
             "wishes {wishes} echoes {echoes} over_quota {over_quota} crowded {crowded} \
@@ -56,19 +188,9 @@ impl Engine {
             Dht::Lookup => "lookup",
             Dht::Announce => "announce",
         };
-        let lookups = swarms.filter(|swarm| swarm.dht.busy).count();
-        writeln!(
-            text,
-            "dht {dht} lookups {lookups} pex {}",
-            self.settings.pex
-        )?;
-        let open = self.directory.iter().filter(|(_, up)| up.is_open(now));
-        writeln!(
-            text,
-            "trackers {} open {}",
-            self.directory.len(),
-            open.count()
-        )
+        let pex = self.settings.pex;
+        writeln!(text, "dht {dht} nodes {nodes} lookups {lookups} pex {pex}")?;
+        writeln!(text, "trackers {trackers} open {open}")
     }
 
     fn trackers(&self, now: Millis, text: &mut String) -> std::fmt::Result {

@@ -67,6 +67,11 @@ impl Sources {
         self.table.nodes()
     }
 
+    /// How many nodes of the distributed hash table were known when it was asked last.
+    pub fn nodes_known(&self) -> usize {
+        self.table.len()
+    }
+
     /// The settings.
     pub fn settings(&self) -> &Settings {
         &self.settings

@@ -11,7 +11,7 @@ mod thread;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -27,6 +27,7 @@ use crate::net::rules::Rules;
 use crate::net::tcp;
 use crate::router::Wake;
 use crate::sys::clock::Clock;
+use crate::types::Figure;
 use thread::Thread;
 
 /// Wishes that wait for the thread.
@@ -69,6 +70,9 @@ pub enum Word {
     Report(tcp::Return, Arc<str>),
 }
 
+/// Where it is written how it goes.
+type Board = Arc<Mutex<Vec<Figure>>>;
+
 /// The way to the thread, and back.
 #[derive(Clone)]
 pub struct Link(Arc<Ends>);
@@ -78,6 +82,7 @@ struct Ends {
     waker: Arc<Waker>,
     /// One for each worker.
     words: Vec<Receiver<Word>>,
+    board: Board,
 }
 
 impl fmt::Debug for Link {
@@ -99,6 +104,12 @@ impl Link {
     fn wake(&self) {
         // It fails only when the thread is gone, and then there is nobody to wake.
         let _ = self.0.waker.wake();
+    }
+
+    /// How it goes, not long ago.
+    fn figures(&self) -> Vec<Figure> {
+        let board = self.0.board.lock();
+        board.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The words for a worker.
@@ -174,7 +185,8 @@ impl Service {
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (letters, inbox) = bounded(WISHES_MAX);
         let (outs, words) = self.wakes.iter().map(|_| bounded(WORDS_MAX)).unzip();
-        let workers = (outs, self.wakes.clone());
+        let board = Board::default();
+        let workers = (outs, self.wakes.clone(), Arc::clone(&board));
         let clock = self.clock;
         let Some(thread) = Thread::new(poll, clock, terms, inbox, Arc::clone(&waker), workers)?
         else {
@@ -185,6 +197,7 @@ impl Service {
             letters,
             waker,
             words,
+            board,
         }))))
     }
 }

@@ -13,7 +13,7 @@ use crate::net::meta::policy::{Policy, Refusal, asks};
 use crate::net::meta::{Letter, Link, Word};
 use crate::net::tcp;
 use crate::stats::Count;
-use crate::types::{Announce, Counts, Family, InfoHash, PeerAddr, Peers, Scraped, Seconds};
+use crate::types::{Announce, Counts, Family, Figure, InfoHash, PeerAddr, Peers, Scraped, Seconds};
 
 /// Answers that may wait at a time.
 const HELD_MAX: usize = 256;
@@ -245,6 +245,11 @@ impl Relay {
             tidied: 0,
             spare: Peers::default(),
         })
+    }
+
+    /// How it goes with what is passed on.
+    pub fn figures(&self) -> Vec<Figure> {
+        self.link.figures()
     }
 
     /// Goes by another policy; `false` if there is another way to pass things on.

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use crate::meta::{Engine, Failure, Found, Job, Millis, Sources};
-use crate::net::meta::{Letter, Terms, Word};
+use crate::meta::{Engine, Failure, Found, Job, Millis, Outside, Sources};
+use crate::net::meta::{Board, Letter, Terms, Word};
 use crate::router::Wake;
 use crate::sys::clock::{self, Clock};
 use crate::sys::{file, process};
@@ -31,6 +31,9 @@ const DATAGRAM_LEN_MAX: usize = 8192;
 
 /// How often what is known is written down at most, for the sake of flash memory.
 const SAVE_MILLIS: Millis = 10 * 60_000;
+
+/// How often figures are put up at most.
+const BOARD_MILLIS: Millis = 1000;
 
 /// The largest file of what is known that is read.
 const STATE_BYTES_MAX: usize = 1 << 20;
@@ -51,6 +54,9 @@ pub struct Thread {
     waker: Arc<Waker>,
     outs: Vec<Sender<Word>>,
     wakes: Vec<Wake>,
+    /// Where workers read how it goes, and when that was put up last.
+    board: Board,
+    boarded: Option<Millis>,
     engine: Engine,
     sources: Arc<Sources>,
     /// For IPv4 and IPv6, as far as there is such a thing here.
@@ -81,7 +87,7 @@ impl Thread {
         terms: Terms,
         inbox: Receiver<Letter>,
         waker: Arc<Waker>,
-        (outs, wakes): (Vec<Sender<Word>>, Vec<Wake>),
+        (outs, wakes, board): (Vec<Sender<Word>>, Vec<Wake>, Board),
     ) -> io::Result<Option<Thread>> {
         let saved = terms.state.as_deref().map(load).unwrap_or_default();
         let (now, wall) = (clock.millis(), clock::wall());
@@ -109,6 +115,8 @@ impl Thread {
             waker,
             outs,
             wakes,
+            board,
+            boarded: None,
             engine,
             sources,
             sockets,
@@ -174,8 +182,13 @@ impl Thread {
             if now.saturating_sub(self.saved_at) > SAVE_MILLIS {
                 self.save(now);
             }
-            let due = self.engine.poll_timeout();
-            let due = due.map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
+            let due = self
+                .put_up(now)
+                .into_iter()
+                .chain(self.engine.poll_timeout());
+            let due = due
+                .min()
+                .map(|due| Duration::from_millis(due.saturating_sub(now).max(1)));
             sleep = match hurry {
                 true => Duration::ZERO,
                 false => due.unwrap_or(TICK).min(TICK),
@@ -207,7 +220,7 @@ impl Thread {
         match letter {
             Letter::Wish(wish) => self.engine.wish(now, &wish),
             Letter::Report(worker, to) => {
-                let text = self.engine.report(now, self.unheard);
+                let text = self.engine.report(now, self.outside());
                 self.post(worker, Word::Report(to, text.into()));
             }
             Letter::Obey(terms) => {
@@ -294,6 +307,25 @@ impl Thread {
             Err(_) => self.unheard = self.unheard.wrapping_add(1),
         }
         sent.is_ok()
+    }
+
+    /// Puts up how it goes, for workers to read; when to do it again if nothing happens before.
+    fn put_up(&mut self, now: Millis) -> Option<Millis> {
+        let due = self.boarded.map(|at| at.saturating_add(BOARD_MILLIS));
+        if due.is_some_and(|due| due > now) {
+            return due;
+        }
+        self.boarded = Some(now);
+        let figures = self.engine.figures(now, self.outside());
+        *self.board.lock().unwrap_or_else(PoisonError::into_inner) = figures;
+        None
+    }
+
+    fn outside(&self) -> Outside {
+        Outside {
+            nodes: self.sources.nodes_known(),
+            unheard: self.unheard,
+        }
     }
 
     /// Writes down what is known, if it is something new.

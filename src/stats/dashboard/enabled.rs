@@ -110,7 +110,7 @@ fn json(report: &Report, about: &About) -> String {
     let [one, five, fifteen] = about.load.map(|n| format!("{}.{:02}", n / 100, n % 100));
     let has_nodes = sum.counters.total(Count::BusTold) + sum.counters.total(Count::BusLearned) > 0;
     // Modes whose texts the page shows beside its own.
-    let rooms = [("meta", about.asks_others), ("bus", has_nodes)];
+    let rooms = [("meta", about.meta.is_some()), ("bus", has_nodes)];
     let rooms = rooms.iter().filter(|(_, is_on)| *is_on);
     let mut out = format!(
         "{{\"version\":\"{}\",\"rooms\":[{}],\"time\":{},\"uptime\":{},\"torrents\":{},\

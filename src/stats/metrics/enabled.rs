@@ -7,7 +7,7 @@ use crate::stats::modes::Telling;
 use crate::stats::page::About;
 use crate::stats::traffic::{Call, Fate, Flow};
 use crate::stats::{Count, Report, Sheet};
-use crate::types::Family;
+use crate::types::{Family, Figure};
 
 /// The metrics.
 pub const METRICS: Option<Telling> = Some(Telling {
@@ -117,6 +117,7 @@ fn text(report: &Report, about: &About) -> String {
     let _ = gauges(report, about, &mut out)
         .and_then(|()| process(report, about, &mut out))
         .and_then(|()| counters(&report.sum, &mut out))
+        .and_then(|()| figures(about.meta.iter().flatten(), &mut out))
         .and_then(|()| traffic(&report.sum, &mut out));
     out
 }
@@ -227,6 +228,20 @@ fn counters(sum: &Sheet, out: &mut String) -> Result {
     Ok(())
 }
 
+/// What the meta-tracker tells of itself.
+fn figures<'a>(all: impl Iterator<Item = &'a Figure>, out: &mut String) -> Result {
+    for figure in all {
+        let (kind, suffix) = match figure.grows {
+            true => ("counter", "_total"),
+            false => ("gauge", ""),
+        };
+        let name = format!("trackerd_meta_{}{suffix}", figure.name);
+        head(out, &name, kind, figure.help)?;
+        writeln!(out, "{name} {}", figure.value)?;
+    }
+    Ok(())
+}
+
 fn traffic(sum: &Sheet, out: &mut String) -> Result {
     let traffic = &sum.traffic;
     let name = "trackerd_http_requests_total";
@@ -311,9 +326,16 @@ mod tests {
             sum,
             ..Report::default()
         };
+        let figure = |name, grows| Figure {
+            name,
+            help: "So many.",
+            grows,
+            value: 3,
+        };
         let about = About {
             usage: vec![("ru_utime_ms", 1200), ("ru_stime_ms", 34)],
             load: [5, 120, 10_000],
+            meta: Some(vec![figure("dht_nodes", false), figure("echoes", true)]),
             ..About::default()
         };
         let text = text(&report, &about);
@@ -324,6 +346,8 @@ mod tests {
             "trackerd_worker_cpu_seconds_total{worker=\"0\"} 1.500000",
             "trackerd_worker_cpu_seconds_total{worker=\"1\"} 0.000020",
             "trackerd_socket_errors_total{call=\"send\",errno=\"32\"} 2",
+            "trackerd_meta_dht_nodes 3",
+            "trackerd_meta_echoes_total 3",
             "trackerd_load_average{minutes=\"15\"} 100.00",
             "process_cpu_seconds_total 1.234",
         ] {

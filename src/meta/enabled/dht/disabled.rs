@@ -31,6 +31,11 @@ impl Table {
         Err(Failure::Unable)
     }
 
+    /// None.
+    pub fn len(&self) -> usize {
+        0
+    }
+
     /// There are none.
     pub fn nodes(&self) -> Vec<SocketAddr> {
         Vec::new()

@@ -38,6 +38,8 @@ pub struct Table {
     known: Vec<SocketAddr>,
     node: Mutex<Option<AsyncDht>>,
     under_way: AtomicUsize,
+    /// How many nodes it knew when it was asked last.
+    len: AtomicUsize,
 }
 
 /// A turn at the table, given back at its end.
@@ -59,6 +61,7 @@ impl Table {
             known: known.to_vec(),
             node: Mutex::default(),
             under_way: AtomicUsize::new(0),
+            len: AtomicUsize::new(0),
         }
     }
 
@@ -83,6 +86,9 @@ impl Table {
             }
         });
         peers.truncate(PEERS_MAX);
+        // Nobody but this thread waits for the node.
+        let len = block_on(node.to_bootstrap()).len();
+        self.len.store(len, Ordering::Relaxed);
         Ok(peers)
     }
 
@@ -97,6 +103,11 @@ impl Table {
         let (_turn, node) = (self.turn()?, self.node()?);
         let told = block_on(node.announce_peer(Id::from(info_hash.0), Some(port)));
         told.map(|_| ()).map_err(|_| Failure::Unreachable)
+    }
+
+    /// How many nodes it knew when it was asked last.
+    pub fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
     }
 
     /// Good nodes, if it has begun.
