@@ -234,7 +234,7 @@ impl Desk {
             resident: memory::resident(),
             cpus: process::cpus_online(),
             now: clock::wall(),
-            meta: self.relay.as_ref().map(|relay| relay.figures()),
+            meta: self.relay.as_ref().and_then(|relay| relay.figures()),
             separator: self.terms.separator,
         }
     }
@@ -253,13 +253,10 @@ impl Desk {
 
     /// Passes on to other trackers what this lets pass.
     fn pass_on(&mut self, policy: Option<Policy>) {
-        let Some(policy) = policy else {
-            self.relay = None;
-            return;
-        };
-        let stays = self.relay.as_mut().is_some_and(|relay| relay.obey(&policy));
-        if !stays {
-            self.relay = Relay::new(policy, self.worker).map(Box::new);
+        match (&mut self.relay, policy) {
+            (Some(relay), policy) => relay.obey(policy, self.millis),
+            (None, Some(policy)) => self.relay = Relay::new(policy, self.worker).map(Box::new),
+            (None, None) => {}
         }
     }
 

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::access::{HashList, Torrents};
-use crate::config::{self, Config, Intervals};
+use crate::config::{self, Config, Intervals, Listen};
 use crate::error::{Exit, Fatal};
 use crate::net::control::Shared;
 use crate::net::errands::{Errand, Errands};
@@ -247,7 +247,8 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         return Err(Fatal::new(Exit::Config, "tracker.peer_timeout", what));
     }
     let differs = [
-        ("listen.*", new.listens != old.listens),
+        ("listen.*", ordinary(&new) != ordinary(old)),
+        ("meta.listen", new.meta.listens != old.meta.listens),
         ("tracker.workers", new.workers != old.workers),
         (
             "listen.udp.receive_buffer",
@@ -290,8 +291,19 @@ fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Confi
         },
         // Its listeners stay too.
         certificate: new.certificate.clone().or_else(|| old.certificate.clone()),
+        meta: config::Meta {
+            listens: old.meta.listens.clone(),
+            ..new.meta
+        },
         ..new
     })
+}
+
+/// Where it listens, but for addresses of the meta-tracker.
+fn ordinary(config: &Config) -> Vec<&Listen> {
+    let is_metas = |listen: &&Listen| config.meta.listens.contains(&listen.addr);
+    let listens = config.listens.iter();
+    listens.filter(|listen| !is_metas(listen)).collect()
 }
 
 fn retire_torrents(old: &Torrents) {

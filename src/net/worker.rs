@@ -285,9 +285,6 @@ impl Worker {
         let Worker { router, lanes, .. } = self;
         let now = self.clock.read();
         lanes.desk.now = now;
-        if lanes.desk.relay.is_some() {
-            lanes.desk.millis = self.clock.millis();
-        }
         if let Some(rules) = self.shared.refresh(&mut self.rules) {
             if let Some(livesync) = &mut lanes.livesync {
                 livesync.engine().set_nodes(Arc::clone(&rules.nodes));
@@ -297,6 +294,9 @@ impl Worker {
             router.keep_completed(rules.terms.log_completed);
             lanes.desk.obey(rules);
             lanes.desk.follow(self.shared.pace());
+        }
+        if lanes.desk.relay.is_some() {
+            lanes.desk.millis = self.clock.millis();
         }
         let panics = self.shared.panics.load(Ordering::Acquire);
         if mem::replace(&mut self.panics, panics) != panics {
@@ -496,7 +496,12 @@ impl Desks {
         for (at, text) in reports {
             self.tcp.deliver_text(at, &text, &mut self.desk);
         }
-        self.desk.relay.as_mut()?.flush(millis)
+        let relay = self.desk.relay.as_mut()?;
+        let due = relay.flush(millis);
+        if relay.is_over() {
+            self.desk.relay = None;
+        }
+        due
     }
 
     /// Completes an answer by what others know, or has it wait.

@@ -25,6 +25,8 @@ mod lists;
 mod memory;
 #[cfg(feature = "meta")]
 mod meta;
+#[cfg(feature = "meta")]
+mod meta_reload;
 #[cfg(feature = "persist")]
 mod persist;
 mod private;

@@ -1,6 +1,7 @@
 //! The meta-tracker: what another tracker knows goes into the answers of those who ask for it.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::Path;
 
 use crate::harness::http::{Http, request};
 use crate::harness::peer::{Announce, Event, compact, scrape_target, torrent};
@@ -8,54 +9,62 @@ use crate::harness::tracker::{Setup, Tracker};
 use crate::harness::udp::Udp;
 use crate::harness::{PATIENCE, eventually};
 
-const CLIENT: &str = "127.0.0.5";
+pub const CLIENT: &str = "127.0.0.5";
 
 /// What is waited for has time, however busy the machine is.
-const HOLD: &str = "meta.hold 10000";
+pub const HOLD: &str = "meta.hold 10000";
 
 /// A tracker that passes things on to another on this machine.
 fn meta(upstream: &Tracker, more: &[&str]) -> Setup {
     passing_on(upstream.udp(), more)
 }
 
-fn passing_on(upstream: SocketAddr, more: &[&str]) -> Setup {
+pub fn passing_on(upstream: SocketAddr, more: &[&str]) -> Setup {
     let url = format!("# ours\nudp://{upstream}/announce\n");
     let setup = Setup::new().file("trackers", &url);
-    let file = setup.path("trackers");
-    let lines = [
+    let settings = settings(&setup.path("trackers"), more);
+    settings
+        .lines()
+        .fold(setup, |setup, line| setup.setting(line))
+}
+
+/// Settings of a tracker that passes things on to those in a file, and to nobody else.
+pub fn settings(trackers: &Path, more: &[&str]) -> String {
+    let mut lines = vec![
         "meta.mode lan",
         "meta.list_url none",
         "meta.allow_private yes",
         "meta.refresh 5",
     ];
-    let setup = lines.iter().fold(setup, |setup, line| setup.setting(line));
-    let setup = setup.setting(&format!("meta.upstreams {}", file.display()));
-    let built = [("dht", "meta.dht off"), ("pex", "meta.pex no")];
-    let on = [cfg!(feature = "dht"), cfg!(feature = "pex")];
-    let lines = built
-        .iter()
-        .zip(on)
-        .filter(|(_, on)| *on)
-        .map(|((_, line), _)| *line);
-    let lines = lines.chain(more.iter().copied());
-    lines.fold(setup, |setup, line| setup.setting(line))
+    if cfg!(feature = "dht") {
+        lines.push("meta.dht off");
+    }
+    if cfg!(feature = "pex") {
+        lines.push("meta.pex no");
+    }
+    lines.extend(more);
+    format!(
+        "{}\nmeta.upstreams {}\n",
+        lines.join("\n"),
+        trackers.display()
+    )
 }
 
-fn from(client: &str, tracker: &Tracker) -> Http {
+pub fn from(client: &str, tracker: &Tracker) -> Http {
     Http::connect_from(client.parse().unwrap(), tracker.tcp())
 }
 
 /// Where the peers are that an announce is told of by HTTP.
-fn peers(client: &str, tracker: &Tracker, target: &str) -> Vec<SocketAddr> {
+pub fn peers(client: &str, tracker: &Tracker, target: &str) -> Vec<SocketAddr> {
     let answer = from(client, tracker).get(target).bencoded();
     compact(answer.bytes("peers"), false)
 }
 
-fn asking(announce: &Announce) -> String {
+pub fn asking(announce: &Announce) -> String {
     announce.target().replace("/announce?", "/announce?meta=1&")
 }
 
-fn asking_by_udp(announce: &Announce, id: u64) -> Vec<u8> {
+pub fn asking_by_udp(announce: &Announce, id: u64) -> Vec<u8> {
     let mut datagram = announce.datagram(id, 9);
     datagram.extend([2, 16]);
     datagram.extend(b"/announce?meta=1");
@@ -63,7 +72,7 @@ fn asking_by_udp(announce: &Announce, id: u64) -> Vec<u8> {
 }
 
 /// A torrent that only the other tracker knows, and a seeder of it.
-fn seeded(upstream: &Tracker, number: u64) -> ([u8; 20], SocketAddr) {
+pub fn seeded(upstream: &Tracker, number: u64) -> ([u8; 20], SocketAddr) {
     let hash = torrent(number);
     from("127.0.0.2", upstream).announce(&Announce::seeder(hash, 7001));
     (hash, "127.0.0.2:7001".parse().unwrap())
@@ -104,22 +113,22 @@ fn what_another_tracker_knows_is_told_to_those_who_ask() {
 }
 
 /// A tracker by UDP whose answers are in the hands of the test.
-struct Upstream(UdpSocket);
+pub struct Upstream(UdpSocket);
 
 impl Upstream {
-    fn new() -> Upstream {
+    pub fn new() -> Upstream {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         Upstream(socket)
     }
 
-    fn addr(&self) -> SocketAddr {
+    pub fn addr(&self) -> SocketAddr {
         self.0.local_addr().unwrap()
     }
 
     /// Waits for a request of this kind; its transaction, and who asks.
     #[track_caller]
-    fn asked(&self, action: u8) -> ([u8; 4], SocketAddr) {
+    pub fn asked(&self, action: u8) -> ([u8; 4], SocketAddr) {
         let mut room = [0; 1500];
         loop {
             let (len, from) = self.0.recv_from(&mut room).expect("it is not asked");

@@ -64,7 +64,8 @@ pub struct Slot {
 
 /// One worker's part.
 pub struct Relay {
-    policy: Policy,
+    /// Without one nothing is passed on any more, and what waits still leaves.
+    policy: Option<Policy>,
     link: Link,
     worker: usize,
     extras: HashMap<InfoHash, Arc<Extra>>,
@@ -96,20 +97,21 @@ struct Held {
 impl Desk {
     /// Whether all that comes in at this address of ours is meant to be passed on.
     pub fn opts_in(&self, addr: std::net::SocketAddr) -> bool {
-        let relay = self.relay.as_ref();
-        relay.is_some_and(|relay| relay.policy.listens_at(addr))
+        let policy = self.relay.as_ref().and_then(|relay| relay.policy.as_ref());
+        policy.is_some_and(|policy| policy.listens_at(addr))
     }
 
     /// Whether a scrape is answered by what others know as well.
     pub fn widens_scrape(&self, source: IpAddr, opted: bool, url: &[u8]) -> bool {
-        let relay = self.relay.as_ref();
-        relay.is_some_and(|relay| (opted || asks(url)) && relay.policy.serves(source))
+        let policy = self.relay.as_ref().and_then(|relay| relay.policy.as_ref());
+        policy.is_some_and(|policy| (opted || asks(url)) && policy.serves(source))
     }
 
     /// Passes an announce on, if it asks for that and may be. What is returned has to go with it to
     /// the swarm, instead of its own ticket, and its answer to [`settle`](Self::settle).
     pub fn call(&mut self, calling: &Calling<'_>) -> Option<Slot> {
         let relay = self.relay.as_mut()?;
+        let policy = relay.policy.as_ref()?;
         let Announce {
             info_hash,
             peer,
@@ -122,7 +124,7 @@ impl Desk {
         }
         let is_loop = |agent: &[u8]| agent.starts_with(AGENT_PREFIX);
         let ips = [calling.source, peer.ip()];
-        let count = match relay.policy.admit(ips, calling.url, &info_hash) {
+        let count = match policy.admit(ips, calling.url, &info_hash) {
             _ if calling.agent.is_some_and(is_loop) => Err(Count::MetaLoop),
             Err(Refusal::Stranger) => Err(Count::MetaStranger),
             Err(Refusal::Denied) => Err(Count::MetaDenied),
@@ -137,6 +139,7 @@ impl Desk {
                 return None;
             }
         };
+        let deadline = self.millis.saturating_add(policy.hold);
         let (uploaded, downloaded, left) = calling.bytes;
         let wish = Wish {
             info_hash,
@@ -166,7 +169,7 @@ impl Desk {
             asker: peer,
             numwant: want.numwant.into(),
             both: want.both,
-            deadline: self.millis.saturating_add(relay.policy.hold),
+            deadline,
             local: None,
         });
         if slot.is_none() {
@@ -237,7 +240,7 @@ impl Relay {
     pub fn new(policy: Policy, worker: usize) -> Option<Relay> {
         Some(Relay {
             link: policy.link.clone()?,
-            policy,
+            policy: Some(policy),
             worker,
             extras: HashMap::new(),
             places: Vec::new(),
@@ -247,19 +250,32 @@ impl Relay {
         })
     }
 
-    /// How it goes with what is passed on.
-    pub fn figures(&self) -> Vec<Figure> {
-        self.link.figures()
+    /// How it goes, if something is passed on.
+    pub fn figures(&self) -> Option<Vec<Figure>> {
+        self.policy.as_ref().map(|_| self.link.figures())
     }
 
-    /// Goes by another policy; `false` if there is another way to pass things on.
-    pub fn obey(&mut self, policy: &Policy) -> bool {
-        let same = |link: &Link| Arc::ptr_eq(&link.0, &self.link.0);
-        let stays = policy.link.as_ref().is_some_and(same);
-        if stays {
-            self.policy = policy.clone();
+    /// Goes by another policy. Without one, or a way to pass things on, nothing is taken any more,
+    /// and what waits leaves as soon as it can.
+    pub fn obey(&mut self, policy: Option<Policy>, millis: Millis) {
+        self.policy = policy.filter(|policy| policy.link.is_some());
+        let link = self.policy.as_ref().and_then(|policy| policy.link.clone());
+        match link {
+            Some(link) if Arc::ptr_eq(&link.0, &self.link.0) => {}
+            Some(link) => {
+                self.link = link;
+                self.extras.clear();
+            }
+            None => {
+                let held = self.places.iter_mut().filter_map(|p| p.held.as_mut());
+                held.for_each(|held| held.deadline = held.deadline.min(millis));
+            }
         }
-        stays
+    }
+
+    /// Whether there is nothing to be done any more.
+    pub fn is_over(&self) -> bool {
+        self.policy.is_none() && self.places.iter().all(|place| place.held.is_none())
     }
 
     /// Hears what there is to hear: what may leave now goes into `settled`, reports into `reports`.
@@ -354,7 +370,8 @@ impl Relay {
 
     /// How many torrents are remembered: those that are passed on, and some that are not.
     fn extras_max(&self) -> usize {
-        self.policy.swarms_max().saturating_add(REFUSED_MAX)
+        let passed_on = self.policy.as_ref().map_or(0, Policy::swarms_max);
+        passed_on.saturating_add(REFUSED_MAX)
     }
 
     fn extra(&self, now: Seconds, hash: &InfoHash) -> Option<&Arc<Extra>> {
