@@ -32,6 +32,8 @@ pub struct Bound {
     pub sockets: Vec<Sockets>,
     /// The addresses, such as `udp://127.0.0.1:6969`.
     pub names: Vec<String>,
+    /// The same in numbers.
+    pub places: Vec<SocketAddr>,
     /// Addresses that were left out, and why.
     pub missing: Vec<Fatal>,
 }
@@ -46,6 +48,7 @@ pub fn bind(listens: &[Listen], workers: usize) -> Result<Bound, Fatal> {
     let mut bound = Bound {
         sockets,
         names: Vec::new(),
+        places: Vec::new(),
         missing: Vec::new(),
     };
     // All of them are tried before any is bound: two of ours may overlap.
@@ -143,12 +146,14 @@ impl Bound {
         let (udp, tcp) = (udp.transpose()?, tcp.transpose()?);
         if let Some((addr, group)) = udp {
             self.names.push(format!("udp://{addr}"));
+            self.places.push(addr);
             let each = self.sockets.iter_mut().zip(group);
             each.for_each(|(sockets, socket)| sockets.udp.push(socket));
         }
         if let Some((addr, group)) = tcp {
             let scheme = if listen.https { "https" } else { "tcp" };
             self.names.push(format!("{scheme}://{addr}"));
+            self.places.push(addr);
             for (sockets, listener) in self.sockets.iter_mut().zip(group) {
                 match listen.https {
                     true => sockets.https.push(listener),

@@ -166,7 +166,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         config.clone(),
         grants,
         Arc::clone(&shared),
-        wakes.clone(),
+        (wakes.clone(), bound.places),
     );
     clerk.begin();
     let clerk = clerk.start(fifos).map_err(os("threads"))?;

@@ -6,6 +6,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -83,19 +84,19 @@ pub struct Clerk {
 }
 
 impl Clerk {
-    /// A clerk who keeps to this configuration.
+    /// A clerk who keeps to this configuration. The workers are woken so, and listen there.
     pub fn new(
         origin: Origin,
         config: Config,
         grants: Grants,
         shared: Arc<Shared>,
-        wakes: Vec<Wake>,
+        (wakes, own): (Vec<Wake>, Vec<SocketAddr>),
     ) -> Clerk {
         let mut clerk = Clerk {
             origin,
             config,
             grants,
-            meta: Service::new(shared.clock, wakes.clone()),
+            meta: Service::new(shared.clock, wakes.clone(), own),
             shared,
             wakes,
             tempo: None,

@@ -109,6 +109,40 @@ fn other_trackers_are_asked_once_their_file_says_so() {
     tracker.stop();
 }
 
+/// The port was chosen by the system: no configuration names it.
+#[test]
+fn its_own_address_on_a_list_is_known_for_what_it_is() {
+    let upstream = Setup::new().start();
+    let (hash, seeder) = seeded(&upstream, 25);
+    let tracker = passing_on(upstream.udp(), &[OPEN, HOLD]).start();
+    let own = [
+        format!("udp://{}/announce", tracker.udp()),
+        format!("http://{}/announce", tracker.tcp()),
+        format!("udp://{}", tracker.udp()),
+    ];
+    let all = format!("udp://{}\n{}\n", upstream.udp(), own.join("\n"));
+    tracker.replace("trackers", &all);
+    change(&tracker, &[OPEN, HOLD]);
+    let leecher = asking(&Announce::leecher(hash, 7002));
+    eventually("the other is asked", || {
+        peers(CLIENT, &tracker, &leecher) == [seeder]
+    });
+    eventually("none of its own is asked again", || {
+        let text = report(&tracker);
+        let is_barred = |url| {
+            let line = text.lines().find(|line| line.ends_with(url));
+            line.is_some_and(|line| line.starts_with("barred "))
+        };
+        own.iter().all(|url| is_barred(url))
+    });
+    assert!(
+        report(&tracker).contains(" echoes 0 "),
+        "{}",
+        report(&tracker)
+    );
+    tracker.stop();
+}
+
 #[test]
 fn whose_and_which_torrents_are_passed_on_can_change() {
     let upstream = Setup::new().start();

@@ -10,6 +10,7 @@ mod relay;
 mod thread;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -136,15 +137,18 @@ impl Link {
 pub struct Service {
     clock: Clock,
     wakes: Vec<Wake>,
+    /// Where we listen.
+    own: Vec<SocketAddr>,
     link: Option<Link>,
 }
 
 impl Service {
-    /// A service to workers that are woken so.
-    pub fn new(clock: Clock, wakes: Vec<Wake>) -> Service {
+    /// A service to workers that are woken so and listen at these addresses.
+    pub fn new(clock: Clock, wakes: Vec<Wake>, own: Vec<SocketAddr>) -> Service {
         Service {
             clock,
             wakes,
+            own,
             link: None,
         }
     }
@@ -159,7 +163,10 @@ impl Service {
             return;
         };
         let terms = Terms {
-            settings: policy.settings(),
+            settings: Settings {
+                own: self.own.clone(),
+                ..policy.settings()
+            },
             state: config.meta.state.clone(),
         };
         match &self.link {

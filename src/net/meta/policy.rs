@@ -92,7 +92,7 @@ impl Policy {
         }))
     }
 
-    /// How others are asked.
+    /// How others are asked, but for where we listen ourselves.
     pub fn settings(&self) -> Settings {
         Settings::clone(&self.settings)
     }
@@ -165,7 +165,8 @@ fn settings(config: &Config) -> Result<Settings, Fatal> {
     let usual = || LIST_URLS.map(str::to_owned).to_vec();
     let meta = &config.meta;
     Ok(Settings {
-        own: config.listens.iter().map(|listen| listen.addr).collect(),
+        // That is known once it is bound.
+        own: Vec::new(),
         texts,
         list_urls: list_urls.clone().unwrap_or_else(usual),
         k: meta.k as usize,
