@@ -98,7 +98,7 @@ complete -c trackerd -l meta.mode -x -a 'off lan all' -d 'Pass announces that as
 complete -c trackerd -l meta.clients -x -d 'Pass on announces of this address or network, and of no others'
 complete -c trackerd -l meta.listen -x -d 'Serve here too, and take every announce here for one that asks for it'
 complete -c trackerd -l meta.hold -x -d 'Have answers wait so long for what others know of a new torrent; 0 for never'
-complete -c trackerd -l meta.upstreams -r -F -d 'Ask the trackers whose URLs are in this file'
+complete -c trackerd -l meta.upstreams -r -F -d 'Ask the trackers whose URLs are in this file; BEP 34 is not looked up'
 complete -c trackerd -l meta.list_url -x -d 'Ask the trackers that are listed there; without this and the file, the usual lists'
 complete -c trackerd -l meta.k -x -d 'Ask so many trackers for each torrent'
 complete -c trackerd -l meta.select -x -a 'score ratio' -d 'Choose them by what they were good for, or by the ratio of their successes alone'

@@ -129,11 +129,11 @@ fn its_own_address_on_a_list_is_known_for_what_it_is() {
     });
     eventually("none of its own is asked again", || {
         let text = report(&tracker);
-        let is_barred = |url| {
+        let is_barred = |url: &String| {
             let line = text.lines().find(|line| line.ends_with(url));
             line.is_some_and(|line| line.starts_with("barred "))
         };
-        own.iter().all(|url| is_barred(url))
+        own.iter().all(is_barred)
     });
     assert!(
         report(&tracker).contains(" echoes 0 "),
@@ -153,7 +153,7 @@ fn whose_and_which_torrents_are_passed_on_can_change() {
     // Others only.
     change(&tracker, &[OPEN, HOLD, "meta.clients 127.0.0.8"]);
     eventually("he is a stranger", || {
-        peers(CLIENT, &tracker, &leecher) == []
+        peers(CLIENT, &tracker, &leecher).is_empty()
     });
     assert!(count(&tracker, "meta strangers") > 0);
     // Everybody again, but not with this torrent.

@@ -49,7 +49,7 @@ pub(super) const META: &[Setting] = &[
         key: "meta.upstreams",
         value: "FILE",
         repeatable: true,
-        help: "Ask the trackers whose URLs are in this file",
+        help: "Ask the trackers whose URLs are in this file; BEP 34 is not looked up",
         kind: Kind::Own(|d, text| {
             d.meta.upstreams.push(text.into());
             Ok(())

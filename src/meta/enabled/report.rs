@@ -33,103 +33,51 @@ impl Engine {
 
     /// The same in numbers, without single trackers.
     pub fn figures(&self, now: Millis, outside: Outside) -> Vec<Figure> {
+        let standing = self.standing(now, outside.nodes);
+        let standing = standing.map(|(name, help, n)| (name, help, number(n), false));
+        let tallied = self.tallied(outside.unheard);
+        let tallied = tallied.map(|(name, help, n)| (name, help, n, true));
+        let all = standing.into_iter().chain(tallied);
+        all.map(|(name, help, value, grows)| Figure {
+            name,
+            help,
+            grows,
+            value,
+        })
+        .collect()
+    }
+
+    /// What there is at present.
+    #[rustfmt::skip]
+    fn standing(&self, now: Millis, nodes: usize) -> [(&'static str, &'static str, usize); 9] {
         let sums = self.sums(now);
-        let Outside { nodes, unheard } = outside;
-        let Tally {
-            echoes,
-            over_quota,
-            crowded,
-            unproven,
-            evicted,
-            overflows,
-            ..
-        } = self.tally;
-        let figure = |grows| {
-            move |(name, help, value)| Figure {
-                name,
-                help,
-                grows,
-                value,
-            }
-        };
-        let many = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let at_present = [
-            (
-                "swarms",
-                "Torrents that others are asked about.",
-                many(sums.swarms),
-            ),
-            (
-                "swarms_public",
-                "Those that were proven public.",
-                many(sums.public),
-            ),
-            (
-                "swarms_unproven",
-                "Those that may be private.",
-                many(sums.unproven),
-            ),
-            (
-                "clients",
-                "Peers of ours that wish to know.",
-                many(sums.clients),
-            ),
-            ("peers", "Peers that others told of.", many(sums.peers)),
-            (
-                "trackers",
-                "Other trackers that are known.",
-                many(sums.trackers),
-            ),
-            ("trackers_open", "Those that may be asked.", many(sums.open)),
-            (
-                "dht_nodes",
-                "Nodes known of the distributed hash table.",
-                many(nodes),
-            ),
-            (
-                "dht_lookups",
-                "Torrents being looked up there.",
-                many(sums.lookups),
-            ),
-        ];
-        let so_far = [
-            ("echoes", "Wishes that were our own, come round.", echoes),
-            (
-                "over_quota",
-                "Wishes of clients with too many torrents.",
-                over_quota,
-            ),
-            (
-                "crowded",
-                "Wishes for torrents with too many clients.",
-                crowded,
-            ),
-            (
-                "proofs_failed",
-                "Torrents that were not proven public.",
-                unproven,
-            ),
-            (
-                "swarms_evicted",
-                "Torrents that made room for others.",
-                evicted,
-            ),
-            (
-                "overflows",
-                "Questions for which there was no room.",
-                overflows,
-            ),
+        [
+            ("swarms", "Torrents that others are asked about.", sums.swarms),
+            ("swarms_public", "Those that were proven public.", sums.public),
+            ("swarms_unproven", "Those that may be private.", sums.unproven),
+            ("clients", "Peers of ours that wish to know.", sums.clients),
+            ("peers", "Peers that others told of.", sums.peers),
+            ("trackers", "Other trackers that are known.", sums.trackers),
+            ("trackers_open", "Those that may be asked.", sums.open),
+            ("dht_nodes", "Nodes known of the distributed hash table.", nodes),
+            ("dht_lookups", "Torrents being looked up there.", sums.lookups),
+        ]
+    }
+
+    /// What has happened so far.
+    #[rustfmt::skip]
+    fn tallied(&self, unheard: u32) -> [(&'static str, &'static str, u32); 8] {
+        let tally = self.tally;
+        [
+            ("echoes", "Wishes that were our own, come round.", tally.echoes),
+            ("over_quota", "Wishes of clients with too many torrents.", tally.over_quota),
+            ("crowded", "Wishes for torrents with too many clients.", tally.crowded),
+            ("proofs_failed", "Torrents that were not proven public.", tally.unproven),
+            ("swarms_evicted", "Torrents that made room for others.", tally.evicted),
+            ("overflows", "Questions for which there was no room.", tally.overflows),
             ("unheard", "Words for which workers had no room.", unheard),
-            (
-                "strays",
-                "Datagrams that answered no question.",
-                self.courier.strays,
-            ),
-        ];
-        let at_present = at_present.into_iter().map(figure(false));
-        at_present
-            .chain(so_far.into_iter().map(figure(true)))
-            .collect()
+            ("strays", "Datagrams that answered no question.", self.courier.strays),
+        ]
     }
 
     fn sums(&self, now: Millis) -> Sums {
@@ -221,6 +169,10 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// What stands in the way of asking a tracker.
