@@ -21,6 +21,9 @@ const END_MAX: Duration = Duration::from_secs(2);
 /// The kernel counts processor time in hundredths of a second.
 const TICKS_PER_SEC: u64 = 100;
 
+/// What gives a program mounts of its own.
+const UNSHARE: [&str; 3] = ["unshare", "--map-root-user", "--mount"];
+
 /// The variable that names the emulator and its arguments.
 const EMULATOR: &str = "TRACKERD_EMULATOR";
 
@@ -32,6 +35,8 @@ pub struct Setup {
     /// What the shell's `ulimit` is to be told.
     limit: Option<String>,
     namespace: Option<String>,
+    /// Where it finds a disk of so many KiB.
+    small_disk: Option<(PathBuf, u32)>,
     folder: Folder,
 }
 
@@ -54,6 +59,7 @@ impl Setup {
             variables: Vec::new(),
             limit: None,
             namespace: None,
+            small_disk: None,
             folder: Folder::new(),
         }
     }
@@ -94,6 +100,23 @@ impl Setup {
     pub fn inside(mut self, end: &End) -> Setup {
         self.namespace = Some(end.name().to_owned());
         self
+    }
+
+    /// With a disk of its own in an existing folder, which nobody else sees and which is gone when
+    /// it ends. It is root there, and so has to stay it. `None`, said loudly, where the system
+    /// doesn't let us.
+    #[cfg(feature = "persist")]
+    pub fn small_disk(mut self, at: &Path, kib: u32) -> Option<Setup> {
+        let tried = Command::new(UNSHARE[0])
+            .args(&UNSHARE[1..])
+            .arg("true")
+            .output();
+        if !tried.is_ok_and(|output| output.status.success()) {
+            super::shout("SKIPPED: a full disk: no mount namespace");
+            return None;
+        }
+        self.small_disk = Some((at.to_owned(), kib));
+        Some(self)
     }
 
     /// Where a file of that name would be.
@@ -164,22 +187,25 @@ impl Setup {
     }
 
     fn spawn(&self) -> Child {
-        let mut words = program().into_iter();
-        let mut command = match (&self.namespace, &self.limit) {
-            (None, None) => Command::new(words.next().unwrap()),
-            (Some(namespace), _) => {
-                let mut ip = Command::new("ip");
-                ip.args(["netns", "exec", namespace]);
-                ip
-            }
-            (None, Some(limit)) => {
-                let mut shell = Command::new("sh");
-                let script = format!("ulimit {limit}; exec \"$0\" \"$@\"");
-                shell.arg("-c").arg(script);
-                shell
-            }
+        let mut words = Vec::new();
+        if let Some(namespace) = &self.namespace {
+            words.extend(["ip", "netns", "exec", namespace].map(str::to_owned));
+        }
+        let mut first = |by: &[&str], script: String| {
+            words.extend(by.iter().map(|word| (*word).to_owned()));
+            words.extend(["sh", "-c"].map(str::to_owned));
+            words.push(format!("{script} && exec \"$0\" \"$@\""));
         };
-        command.args(words);
+        if let Some(limit) = &self.limit {
+            first(&[], format!("ulimit {limit}"));
+        }
+        if let Some((at, kib)) = &self.small_disk {
+            let mount = format!("mount -t tmpfs -o size={kib}k tmpfs {}", at.display());
+            first(&UNSHARE, mount);
+        }
+        words.extend(program());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
         if !self.settings.is_empty() {
             let path = self.path("trackerd.conf");
             write_for_all(&path, &self.settings);
