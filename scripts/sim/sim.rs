@@ -13,27 +13,37 @@
 use std::collections::{HashMap, VecDeque};
 use std::env;
 use std::hint::black_box;
-use std::time::Instant;
 
 use trackerd::bus::{Inbox, Outbox, Recent};
 use trackerd::swarm::{Limits, Shard};
-use trackerd::types::{Announce, Event, Family, InfoHash, PeerAddr, Peers, Want};
+use trackerd::sys::clock;
+use trackerd::types::{Event, Family, InfoHash, PeerAddr, Peers};
 use trackerd::wire::bus::{HEAD_LEN, RECORDS_MAX, Record, record_len};
 
 // --- The model. Each of these can be argued about; the README names them.
 
 /// How long clients wait between announces.
 const INTERVAL_SECS: f64 = 1800.0;
+/// How long they are kept, as is usual for that.
+const KEEP_SECS: u32 = 2700;
 /// `bus.delay`, `bus.stream_frames` and `bus.backlog`.
 const DELAY_MILLIS: u64 = 100;
 const STREAM_FRAMES: f64 = 30_000.0;
 const BACKLOG_BYTES: f64 = (16 << 20) as f64;
 /// CPU of an announce over UDP (`make bench`).
 const ANNOUNCE_MICROS: f64 = 3.6;
-/// CPU of one Redis for a frame that comes in, and for each node it goes to; its line.
-const SERVER_FRAME_MICROS: f64 = 15.0;
-const SERVER_COPY_MICROS: f64 = 5.0;
-const SERVER_BYTES_PER_SEC: f64 = 1.25e9;
+/// CPU of one Redis (`scripts/sim/server`) for a pipeline of frames, for each frame in it, for
+/// what it sends to a node at a time and for each frame in that, and for the bytes of both.
+const PIPELINE_MICROS: f64 = 22.9;
+const FRAME_MICROS: f64 = 5.5;
+const SENDING_MICROS: f64 = 3.6;
+const COPY_MICROS: f64 = 0.35;
+const BYTE_MICROS: f64 = 0.000_99;
+const COPIED_BYTE_MICROS: f64 = 0.000_36;
+/// Its line: 10 Gbit/s.
+const LINE_BYTES_PER_SEC: f64 = 1.25e9;
+/// Frames that a node sends at a time.
+const PIPELINE_FRAMES: f64 = 32.0;
 /// From a node to the server, or back.
 const HOP_MILLIS: f64 = 0.5;
 
@@ -58,7 +68,7 @@ fn main() {
     report(&simulation, nodes, rate, &costs, &wrong);
 }
 
-/// What the program's own code takes on this machine.
+/// What the program's own code takes on this machine, in CPU time: others may be at work, too.
 struct Costs {
     /// Hearing a record: reading its frame, its order, the store.
     learn_micros: f64,
@@ -82,21 +92,22 @@ impl Costs {
                 seeder: random.chance(0.5),
             })
             .collect();
-        let began = Instant::now();
+        let each = |began: u64| (clock::thread_cpu_micros() - began) as f64 / records.len() as f64;
+        let began = clock::thread_cpu_micros();
         outbox.tell(1, &records);
-        let tell_micros = began.elapsed().as_secs_f64() * 1e6 / records.len() as f64;
-        let began = Instant::now();
+        let tell_micros = each(began);
+        let began = clock::thread_cpu_micros();
         let mut found = Peers::default();
         for bytes in outbox.next(usize::MAX) {
             let heard = inbox.read(bytes).expect("our own frame");
             inbox.take(&heard);
             for record in heard.frame.records() {
                 recent.note(&record.info_hash, &record.peer, 1);
-                black_box(shard.announce(1, &announce(&record), &mut found));
+                black_box(shard.announce(1, &record.announce(KEEP_SECS), &mut found));
             }
         }
         Costs {
-            learn_micros: began.elapsed().as_secs_f64() * 1e6 / records.len() as f64,
+            learn_micros: each(began),
             tell_micros,
             peer_bytes: shard.held().bytes as f64 / records.len() as f64,
         }
@@ -148,9 +159,6 @@ impl Simulation {
         // A frame of the sample has few records, and so more head for each.
         let bytes_here = here * record_len(Family::V4) as f64 + HEAD_LEN as f64 * here.min(1.0);
         let backlog = (BACKLOG_BYTES * bytes_here / bytes).max(100.0);
-        let copies = nodes as f64;
-        let service_micros = frames * (SERVER_FRAME_MICROS + copies * SERVER_COPY_MICROS)
-            + bytes * (copies + 1.0) / SERVER_BYTES_PER_SEC * 1e6;
         Simulation {
             nodes: (0..nodes as u64)
                 .map(|number| Node {
@@ -168,7 +176,7 @@ impl Simulation {
             partition,
             frames_a_tick: frames,
             bytes_a_tick: bytes,
-            service_millis: service_micros / 1000.0,
+            service_millis: service_micros(frames, bytes, nodes as f64) / 1000.0,
             server_free: 0.0,
             stream: VecDeque::new(),
             // One frame here stands for as many as there really are in a delay.
@@ -213,7 +221,7 @@ impl Simulation {
             let record = self.next();
             let number = self.random.below(self.nodes.len() as u64) as usize;
             let seconds = (now / 1000) as u32;
-            let announce = announce(&record);
+            let announce = record.announce(KEEP_SECS);
             self.truth.announce(seconds, &announce, &mut found);
             let node = &mut self.nodes[number];
             node.shard.announce(seconds, &announce, &mut found);
@@ -222,8 +230,9 @@ impl Simulation {
                 self.told += 1;
                 told[number].push(record);
             }
-            // It came some time since the last frames were made.
-            let when = now as f64 - self.random.part() * DELAY_MILLIS as f64;
+            // It came some time since the node's last frames were made.
+            let ago = self.random.part() * DELAY_MILLIS as f64;
+            let when = now as f64 + self.phase_millis(number) - ago;
             self.announced.insert(record.peer, when);
         }
         for (node, records) in self.nodes.iter_mut().zip(&told) {
@@ -260,7 +269,7 @@ impl Simulation {
             .collect();
         self.nodes[from].outbox.sent(frames.len());
         for frame in frames {
-            let came = now as f64 + HOP_MILLIS;
+            let came = now as f64 + self.phase_millis(from) + HOP_MILLIS;
             self.server_free = self.server_free.max(came) + self.service_millis;
             let arrives = self.server_free + HOP_MILLIS;
             for (to, node) in self.nodes.iter_mut().enumerate() {
@@ -273,6 +282,11 @@ impl Simulation {
                 self.stream.pop_front();
             }
         }
+    }
+
+    /// Nodes make their frames one after the other.
+    fn phase_millis(&self, node: usize) -> f64 {
+        (DELAY_MILLIS as usize * node) as f64 / self.nodes.len() as f64
     }
 
     /// The node that was away reads the stream, what it has already heard included.
@@ -305,7 +319,8 @@ impl Simulation {
                         continue;
                     }
                     let seconds = (arrives / 1000.0) as u32;
-                    node.shard.announce(seconds, &announce(&record), &mut found);
+                    node.shard
+                        .announce(seconds, &record.announce(KEEP_SECS), &mut found);
                     let announced = self.announced.get(&record.peer);
                     // Of the time before the partition, when all is as usual.
                     if let Some(when) = announced.filter(|when| **when < cut && arrives < cut + 5e4)
@@ -334,6 +349,17 @@ impl Simulation {
         }
         wrong
     }
+}
+
+/// How long the server is busy with what a node sends at a time: its CPU, or if that takes longer
+/// its line.
+fn service_micros(frames: f64, bytes: f64, nodes: f64) -> f64 {
+    let pipelines = frames.min((frames / PIPELINE_FRAMES).max(1.0));
+    let cpu = pipelines * (PIPELINE_MICROS + nodes * SENDING_MICROS)
+        + frames * (FRAME_MICROS + nodes * COPY_MICROS)
+        + bytes * (BYTE_MICROS + nodes * COPIED_BYTE_MICROS);
+    let line = bytes * nodes / LINE_BYTES_PER_SEC * 1e6;
+    cpu.max(line)
 }
 
 /// How many frames so many records make, and how many bytes.
@@ -406,22 +432,6 @@ fn report(simulation: &Simulation, nodes: f64, rate: f64, costs: &Costs, wrong: 
 
 fn shard() -> Shard {
     Shard::new([3, 4], Limits::default(), 0)
-}
-
-fn announce(record: &Record) -> Announce {
-    Announce {
-        info_hash: record.info_hash,
-        peer: record.peer,
-        peer_id: None,
-        event: record.event,
-        seeder: record.seeder,
-        want: Want {
-            numwant: 0,
-            both: false,
-            ids: false,
-        },
-        keep_secs: 2700,
-    }
 }
 
 fn info_hash(number: u64) -> InfoHash {

@@ -12,7 +12,7 @@
 //! tag HMAC-SHA-256 of all before that. Flags of a frame: 01 signed. Flags of a record: 80 seeder,
 //! 40 has just completed, 20 has left, 10 wants nothing more (BEP 21), 01 IPv6.
 
-use crate::types::{Event, Family, InfoHash, PeerAddr};
+use crate::types::{Announce, Event, Family, InfoHash, PeerAddr, Seconds, Want};
 
 /// The longest frame there is; Redis takes more.
 pub const FRAME_LEN_MAX: usize = 64 << 10;
@@ -67,6 +67,36 @@ pub struct Record {
     pub event: Event,
     /// Whether it has nothing left to download.
     pub seeder: bool,
+}
+
+impl Record {
+    /// What others should know of an announce.
+    pub fn of(news: &Announce) -> Record {
+        Record {
+            info_hash: news.info_hash,
+            peer: news.peer,
+            event: news.event,
+            seeder: news.seeder,
+        }
+    }
+
+    /// The same as an announce, of which nobody wants an answer; the peer may be silent for so
+    /// long from now on. What it calls itself is not told.
+    pub fn announce(&self, keep_secs: Seconds) -> Announce {
+        Announce {
+            info_hash: self.info_hash,
+            peer: self.peer,
+            peer_id: None,
+            event: self.event,
+            seeder: self.seeder,
+            want: Want {
+                numwant: 0,
+                both: false,
+                ids: false,
+            },
+            keep_secs,
+        }
+    }
 }
 
 /// A frame whose checksum is right and whose records make sense.

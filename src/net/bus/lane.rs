@@ -5,7 +5,7 @@ use crate::access::Verdict;
 use crate::net::Router;
 use crate::net::desk::Desk;
 use crate::stats::Count;
-use crate::types::{Announce, Seconds, Want};
+use crate::types::{Announce, Seconds};
 use crate::wire::bus::Record;
 
 /// What is taken in before requests and timers get their turn.
@@ -38,15 +38,9 @@ impl Lane {
 
     /// Has other nodes told what is news here.
     pub fn tell(&self, news: &Announce, desk: &mut Desk) {
-        let record = Record {
-            info_hash: news.info_hash,
-            peer: news.peer,
-            event: news.event,
-            seeder: news.seeder,
-        };
         let family = news.peer.family();
         desk.counters.count(family, Count::BusTold);
-        let dropped = self.told.push(record);
+        let dropped = self.told.push(Record::of(news));
         desk.counters.add(family, Count::BusDropped, dropped);
     }
 
@@ -80,20 +74,7 @@ fn learn(learned: &Learned, router: &mut Router, desk: &mut Desk) {
         desk.counters.count(family, Count::BusExpired);
         return;
     }
-    let announce = Announce {
-        info_hash: record.info_hash,
-        peer: record.peer,
-        // Other nodes don't tell it.
-        peer_id: None,
-        event: record.event,
-        seeder: record.seeder,
-        want: Want {
-            numwant: 0,
-            both: false,
-            ids: false,
-        },
-        keep_secs,
-    };
+    let announce = record.announce(keep_secs);
     match desk.gate.learn(&announce) {
         Verdict::Allow => {
             desk.counters.count(family, Count::BusLearned);
