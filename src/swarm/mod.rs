@@ -443,7 +443,9 @@ impl Shard {
 
     /// Whether the last announce told what other trackers of the same swarms should know, as
     /// opentracker sees it: the peer is new, has just completed or has left; or it goes on, and it
-    /// is the first time in ten minutes, or in the quarter of a peer's life if that is less.
+    /// is the first time in ten minutes, or in the quarter of a peer's life if that is less. And it
+    /// is news that a peer has just started: where it was never missed it may have left elsewhere,
+    /// which is still on its way.
     pub fn is_news(&self) -> bool {
         self.news
     }
@@ -510,7 +512,8 @@ impl Shard {
             *count = count.wrapping_add(1);
         }
         let is_first = |state| self.clock.is_first_in_window(state, announce.keep_secs);
-        self.news = before.is_none_or(is_first);
+        let starts = announce.event == Event::Started && !is_early;
+        self.news = starts || before.is_none_or(is_first);
         if peer.state() & COMPLETED > before.unwrap_or(0) & COMPLETED {
             store.count_completed(known);
             self.news = true;

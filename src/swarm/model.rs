@@ -81,7 +81,7 @@ impl Model {
             // What the shard can know, which is off where the times to live differ.
             let life = a.keep_secs.div_ceil(TICK_SECS);
             let silent = before.map_or(life, |peer| life.saturating_sub(peer.end - tick));
-            let fresh = completes && !known;
+            let fresh = completes && !known || a.event == Event::Started;
             assert!(news || !fresh && silent < NEWS_TICKS, "silent for {silent}");
             assert!(!news || fresh || silent > 0, "heard just now");
             let peer = ModelPeer {
