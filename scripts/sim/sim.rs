@@ -267,7 +267,7 @@ impl Simulation {
             .next(usize::MAX)
             .map(<[u8]>::to_vec)
             .collect();
-        self.nodes[from].outbox.sent(frames.len());
+        self.nodes[from].outbox.sent(frames.len(), now);
         for frame in frames {
             let came = now as f64 + self.phase_millis(from) + HOP_MILLIS;
             self.server_free = self.server_free.max(came) + self.service_millis;
@@ -395,9 +395,6 @@ fn report(simulation: &Simulation, nodes: f64, rate: f64, costs: &Costs, wrong: 
     let ticks = 1000.0 / DELAY_MILLIS as f64;
     let bytes = simulation.bytes_a_tick * ticks;
     let busy = simulation.service_millis / DELAY_MILLIS as f64 * nodes;
-    let own = rate / nodes;
-    let cores =
-        (own * (ANNOUNCE_MICROS + costs.tell_micros) + (rate - own) * costs.learn_micros) / 1e6;
     let gigabytes = rate * INTERVAL_SECS * costs.peer_bytes / 1e9;
     let told_while_cut = rate * simulation.sample * simulation.partition as f64;
     let others = &wrong[1..];
@@ -405,9 +402,10 @@ fn report(simulation: &Simulation, nodes: f64, rate: f64, costs: &Costs, wrong: 
     println!(
         "nodes={nodes} rate={rate} sample={:.3e} executed={} node_out_mbit={:.3} \
          node_in_mbit={:.3} server_out_mbit={:.3} server_busy={:.4} frames_per_sec={:.1} \
-         staleness_ms_p50={:.1} staleness_ms_p99={:.1} node_cores={:.3} alone_cores={:.3} \
+         staleness_ms_p50={:.1} staleness_ms_p99={:.1} \
          memory_gb={:.3} shard_memory_gb={:.3} lost_at_cut_node={:.4} lost_at_others={:.4} \
-         dropped={:.4} learn_us={:.3} tell_us={:.3} peer_bytes={:.2}",
+         dropped={:.4} announce_us={ANNOUNCE_MICROS} learn_us={:.3} tell_us={:.3} \
+         peer_bytes={:.2}",
         simulation.sample,
         simulation.told,
         bytes * 8.0 / 1e6,
@@ -417,8 +415,6 @@ fn report(simulation: &Simulation, nodes: f64, rate: f64, costs: &Costs, wrong: 
         simulation.frames_a_tick * ticks * nodes,
         at(0.5),
         at(0.99),
-        cores,
-        rate * ANNOUNCE_MICROS / 1e6,
         gigabytes,
         gigabytes / nodes,
         wrong[0] as f64 / told_while_cut,

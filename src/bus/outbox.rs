@@ -6,6 +6,11 @@ use super::Signer;
 use super::signer::sum;
 use crate::wire::bus::{self, Head, RECORDS_MAX, Record};
 
+/// How long frames are kept when they have been sent. A server that loses its memory may have told
+/// them to nobody; who listens to it is back within the longest wait between two tries, six
+/// seconds, and a few more.
+const KEPT_MILLIS: u64 = 15_000;
+
 /// The frames of this node.
 pub struct Outbox {
     node: u64,
@@ -14,7 +19,9 @@ pub struct Outbox {
     signer: Option<Signer>,
     /// Frames that have not been sent, the oldest first, each with its number of records.
     waiting: VecDeque<(Vec<u8>, usize)>,
-    /// Bytes of them, and the most there may be.
+    /// Frames that were sent lately, the oldest first, each with when that was.
+    kept: VecDeque<(Vec<u8>, u64)>,
+    /// Bytes of all these, and the most there may be.
     bytes: usize,
     bytes_max: usize,
     /// Records that had to make room, not yet told of.
@@ -22,13 +29,15 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Frames of `node`, a number that no other has, of which no more than `bytes_max` may wait.
+    /// Frames of `node`, a number that no other has, of which no more than `bytes_max` may wait, or
+    /// be kept.
     pub fn new(node: u64, signer: Option<Signer>, bytes_max: usize) -> Outbox {
         Outbox {
             node,
             sequence: 0,
             signer,
             waiting: VecDeque::new(),
+            kept: VecDeque::new(),
             bytes: 0,
             bytes_max,
             dropped: 0,
@@ -44,11 +53,14 @@ impl Outbox {
             self.waiting.push_back((frame, records.len()));
         }
         while self.bytes > self.bytes_max {
-            let Some((frame, records)) = self.waiting.pop_front() else {
+            if let Some((frame, _)) = self.kept.pop_front() {
+                self.bytes -= frame.len();
+            } else if let Some((frame, records)) = self.waiting.pop_front() {
+                self.bytes -= frame.len();
+                self.dropped += records as u64;
+            } else {
                 break;
-            };
-            self.bytes -= frame.len();
-            self.dropped += records as u64;
+            }
         }
     }
 
@@ -64,14 +76,34 @@ impl Outbox {
         frames.map(|(frame, _)| frame.as_slice())
     }
 
-    /// Takes note that the next frames were sent, so many, and of how many records that were.
-    pub fn sent(&mut self, frames: usize) -> u64 {
+    /// Takes note that the next frames were sent at `millis`, so many, and of how many records that
+    /// were sent for the first time.
+    pub fn sent(&mut self, frames: usize, millis: u64) -> u64 {
         let frames = self.waiting.drain(..frames.min(self.waiting.len()));
-        let (bytes, records) = frames.fold((0, 0), |(bytes, all), (frame, records)| {
-            (bytes + frame.len(), all + records as u64)
-        });
-        self.bytes -= bytes;
-        records
+        let mut all = 0;
+        for (frame, records) in frames {
+            all += records as u64;
+            self.kept.push_back((frame, millis));
+        }
+        all
+    }
+
+    /// Forgets what was sent long enough ago, as the server is there still.
+    pub fn forget(&mut self, millis: u64) {
+        let is_over = |sent: u64| sent.saturating_add(KEPT_MILLIS) < millis;
+        let count = self.kept.iter().take_while(|(_, sent)| is_over(*sent));
+        let count = count.count();
+        for (frame, _) in self.kept.drain(..count) {
+            self.bytes -= frame.len();
+        }
+    }
+
+    /// Has what is kept sent once more, first: the server was away. Whoever has heard it already
+    /// takes no notice.
+    pub fn repeat(&mut self) {
+        while let Some((frame, _)) = self.kept.pop_back() {
+            self.waiting.push_front((frame, 0));
+        }
     }
 
     /// Records that were dropped for want of room since the last call.
@@ -127,8 +159,8 @@ mod tests {
         assert_eq!(numbers, [1, 2]);
         assert!(frames.iter().flat_map(Frame::records).eq(all.clone()));
 
-        // What has been sent doesn't count.
-        assert_eq!(outbox.sent(1), RECORDS_MAX as u64);
+        // What has been sent makes room first, and doesn't count.
+        assert_eq!(outbox.sent(1, 1000), RECORDS_MAX as u64);
         (0..3).for_each(|_| outbox.tell(1001, &all[..RECORDS_MAX]));
         assert_eq!(outbox.take_dropped(), 10);
         assert_eq!(outbox.take_dropped(), 0);
@@ -137,7 +169,35 @@ mod tests {
         let heartbeat = outbox.heartbeat(1003);
         let heartbeat = Frame::parse(&heartbeat, sum).unwrap();
         assert_eq!((heartbeat.head.sequence, heartbeat.len), (6, 0));
-        assert_eq!(outbox.sent(9), 3 * RECORDS_MAX as u64);
+        assert_eq!(outbox.sent(9, 1003), 3 * RECORDS_MAX as u64);
+        outbox.forget(1003 + KEPT_MILLIS);
+        assert_eq!(outbox.bytes, 3 * frame_len);
+        outbox.forget(1004 + KEPT_MILLIS);
         assert_eq!(outbox.bytes, 0);
+    }
+
+    #[test]
+    fn what_was_sent_lately_can_be_sent_once_more() {
+        let sequences = |outbox: &Outbox| -> Vec<_> {
+            let frames = outbox.next(99).map(|f| Frame::parse(f, sum).unwrap());
+            frames.map(|frame| frame.head.sequence).collect()
+        };
+        let mut outbox = Outbox::new(7, None, 10_000);
+        for number in 1..=4 {
+            outbox.tell(number * 1000, &[record(number as usize)]);
+            if number < 4 {
+                assert_eq!(outbox.sent(1, number * 1000), 1);
+            }
+        }
+        outbox.forget(1500 + KEPT_MILLIS);
+        assert_eq!(sequences(&outbox), [4]);
+        outbox.repeat();
+        assert_eq!(sequences(&outbox), [2, 3, 4]);
+        // These two are told and sent already.
+        assert_eq!(outbox.sent(9, 9000), 1);
+        outbox.repeat();
+        assert_eq!(sequences(&outbox), [2, 3, 4]);
+        assert_eq!(outbox.sent(2, 9000), 0);
+        assert_eq!(outbox.take_dropped(), 0);
     }
 }

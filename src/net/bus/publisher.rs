@@ -106,6 +106,8 @@ impl Publisher {
             self.shared.count(Count::BusConnects, 1);
             at.link = Some(link);
             at.beat_millis = HEARTBEAT_MILLIS;
+            // It may have lost its memory before all had heard what was sent last.
+            self.outbox.repeat();
         }
         let Some(link) = &mut at.link else {
             return Ok(());
@@ -117,7 +119,7 @@ impl Publisher {
                 break;
             }
             let full = link.publish(self.outbox.next(count))?;
-            let sent = self.outbox.sent(count);
+            let sent = self.outbox.sent(count, clock::wall_millis());
             self.shared.count(Count::BusSent, sent);
             self.shared.count(Count::BusFrames, count as u64);
             self.shared.count(Count::BusBytes, bytes);
@@ -132,7 +134,9 @@ impl Publisher {
             self.gather(records);
         }
         if at.beat_millis >= HEARTBEAT_MILLIS {
-            link.beat(&self.outbox.heartbeat(clock::wall_millis()))?;
+            let millis = clock::wall_millis();
+            link.beat(&self.outbox.heartbeat(millis))?;
+            self.outbox.forget(millis);
             self.backoff.succeed();
             at.beat_millis = 0;
         }
