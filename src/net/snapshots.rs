@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Desk;
 use crate::net::{Router, Shared};
-use crate::persist::{Census, Persist, Writing};
+use crate::persist::{Census, Persist};
 use crate::router::Wake;
 use crate::stats::{Count, Counters};
 use crate::swarm::PeersCursor;
@@ -58,11 +58,14 @@ pub struct Piece {
     more: bool,
     frame: Vec<u8>,
     census: Census,
+    /// CPU time that it took the worker.
+    micros: u64,
 }
 
 impl Piece {
     /// Fills it at a worker.
     fn fill(&mut self, router: &Router, now: Seconds) {
+        let began = clock::thread_cpu_micros();
         let Piece {
             persist,
             frame,
@@ -77,6 +80,7 @@ impl Piece {
             }
             persist.note(kept, frame);
         });
+        self.micros = clock::thread_cpu_micros().wrapping_sub(began);
     }
 }
 
@@ -277,6 +281,13 @@ impl Keeper {
     }
 }
 
+/// What came of a snapshot that was written.
+struct Written {
+    census: Census,
+    /// The most CPU time that a worker spent on it without doing anything else.
+    longest_micros: u64,
+}
+
 /// A file that is on the disk but for the last of it.
 struct Steady {
     file: File,
@@ -359,12 +370,16 @@ impl Scribe {
         }
     }
 
-    fn say(&mut self, written: &io::Result<Census>, began: Seconds) {
+    fn say(&mut self, written: &io::Result<Written>, began: Seconds) {
         let path = self.keeper.path.display();
         match written {
-            Ok(census) => {
+            Ok(written) => {
                 let secs = self.shared.clock.read().saturating_sub(began);
-                log::info!("{path}: snapshot of {} peers, in {secs} s", census.peers);
+                let (peers, longest) = (written.census.peers, written.longest_micros);
+                log::info!(
+                    "{path}: snapshot of {peers} peers, in {secs} s; no worker spent more than \
+                     {longest} µs on it at a time"
+                );
             }
             Err(error) if self.fails => log::debug!("{path}: {error}"),
             Err(error) => {
@@ -377,48 +392,41 @@ impl Scribe {
         self.fails = written.is_err();
     }
 
-    fn write(&mut self, snapshots: &Snapshots, new: &Path, began: Seconds) -> io::Result<Census> {
+    fn write(&mut self, snapshots: &Snapshots, new: &Path, began: Seconds) -> io::Result<Written> {
         let to = Steady {
             file: file::create_private(new)?,
             unsynced: 0,
         };
         let mut writing = self.keeper.persist.write(clock::wall(), to)?;
-        let mut frame = Vec::new();
-        for worker in 0..self.wakes.len() {
-            frame = self.write_worker(snapshots, worker, began, frame, &mut writing)?;
-        }
-        let (to, census) = writing.end()?;
-        file::take_place(&to.file, new, &self.keeper.path)?;
-        Ok(census)
-    }
-
-    /// Writes all that a worker has; gives back the buffer that it is given.
-    fn write_worker(
-        &mut self,
-        snapshots: &Snapshots,
-        worker: usize,
-        began: Seconds,
-        frame: Vec<u8>,
-        writing: &mut Writing<Steady>,
-    ) -> io::Result<Vec<u8>> {
         let mut piece = Piece {
             persist: self.keeper.persist,
             number: 0,
             began,
             cursor: PeersCursor::default(),
             more: true,
-            frame,
+            frame: Vec::new(),
             census: Census::default(),
+            micros: 0,
         };
-        while piece.more {
-            self.number = self.number.wrapping_add(1);
-            piece.number = self.number;
-            piece.frame.clear();
-            piece.census = Census::default();
-            piece = self.fetch(snapshots, worker, piece)?;
-            writing.frame(&mut piece.frame, piece.census)?;
+        let mut longest_micros = 0;
+        for worker in 0..self.wakes.len() {
+            (piece.cursor, piece.more) = (PeersCursor::default(), true);
+            while piece.more {
+                self.number = self.number.wrapping_add(1);
+                piece.number = self.number;
+                piece.frame.clear();
+                piece.census = Census::default();
+                piece = self.fetch(snapshots, worker, piece)?;
+                longest_micros = longest_micros.max(piece.micros);
+                writing.frame(&mut piece.frame, piece.census)?;
+            }
         }
-        Ok(piece.frame)
+        let (to, census) = writing.end()?;
+        file::take_place(&to.file, new, &self.keeper.path)?;
+        Ok(Written {
+            census,
+            longest_micros,
+        })
     }
 
     /// Has a worker fill a piece.
