@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import random
 import shutil
 import socket
@@ -13,15 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients"))
+import stage  # before the others: it tells where they are
+import network
+from node import PORT, Node, until
+from process import Process
 
-import network  # noqa: E402
-from node import PORT, Node, torrent, until  # noqa: E402
-from process import Process  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[2]
-EDGE = ROOT / "scripts" / "edge"
-TRACKERD = ROOT / "target" / "release" / "trackerd"
+EDGE = Path(__file__).resolve().parents[2] / "scripts" / "edge"
 FRONT = network.address(1, 4)
 TORRENTS = 60
 # What a URL's query may hold as it is, by RFC 3986, and what browsers and clients leave alone.
@@ -115,25 +110,8 @@ def _get(target: str) -> tuple[int, bytes]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", metavar="PATH", default=str(TRACKERD))
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    binary = shutil.which(options.binary)
-    if binary is None:
-        print("trackerd is missing: build it, or name it with --binary")
-        return 1
-    if not network.installed():
-        print(f"SKIPPED: the tests of the edge: package {network.package} is missing")
-        return 0
-    if not options.inside:
-        try:
-            return network.run_apart([sys.executable, *sys.argv, "--inside"])
-        except network.NoNamespace as error:
-            print(f"SKIPPED: the tests of the edge: no network namespace: {error}")
-            return 0
-    Node.binary = os.path.abspath(binary)
-    directory = network.furnish()
+    options = stage.arguments(__doc__).parse_args()
+    directory = stage.enter("the tests of the edge", options)
     failed = 0
     for front, packages, installed in FRONTS:
         if not installed():

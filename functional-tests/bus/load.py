@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
+from collections import Counter
 from pathlib import Path
 
 import network
-from node import PORT, Node, torrent
+from node import PORT, Node, torrent, until
 
 # As many as a socket's buffer holds, both ways.
 WINDOW = 64
@@ -30,24 +30,26 @@ def announce_costs(node: Node, count: int, turn: int) -> tuple[float, float]:
                 # One address: every announce is a new peer by its port and torrent.
                 1 + turn * count // 2000 + number // 2000)
             for number in range(count)]
-        before = _micros(node)
+        before = micros(node)
         for first in range(0, count, WINDOW):
             batch = datagrams[first:first + WINDOW]
             for datagram in batch:
                 sock.send(datagram)
             for _ in batch:
                 sock.recv(2000)
-        # The bus gathers now and then.
-        time.sleep(0.3)
-        workers, process = (after - b for after, b in zip(_micros(node), before))
+        workers = micros(node)["worker"] - before["worker"]
+        if "bus.server" in node.settings:
+            until(lambda: node.count("sent") == node.count("told"), "not everything was sent")
+        process = micros(node).total() - before.total()
         return workers / count, process / count
 
 
-def _micros(node: Node) -> tuple[float, float]:
-    workers = process = 0.0
+def micros(node: Node) -> Counter:
+    """Microseconds of CPU that the threads of a node have taken so far, by their names; those of
+    the workers together."""
+    found = Counter()
     for task in Path(f"/proc/{node.process.pid}/task").iterdir():
-        micros = int((task / "schedstat").read_text().split()[0]) / 1000
-        process += micros
-        if (task / "comm").read_text().startswith("worker"):
-            workers += micros
-    return workers, process
+        name = (task / "comm").read_text().strip()
+        name = "worker" if name.startswith("worker") else name
+        found[name] += int((task / "schedstat").read_text().split()[0]) / 1000
+    return found

@@ -4,21 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import re
-import shutil
 import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "clients"))
-
-import network  # noqa: E402
-from node import Node  # noqa: E402
-from server import Server  # noqa: E402
-from tests_of_the_bus import NEEDS, TESTS, Scene  # noqa: E402
-
-TRACKERD = Path(__file__).resolve().parents[2] / "target" / "release" / "trackerd"
+import stage  # before the others: it tells where they are
+from server import Server
+from tests_of_the_bus import NEEDS, TESTS, Scene
 
 
 def main() -> int:
@@ -31,22 +24,7 @@ def main() -> int:
     if not tests:
         print(f"no test matches '{options.only}'")
         return 1
-    binary = shutil.which(options.binary)
-    if binary is None:
-        print("trackerd is missing: build it, or name it with --binary")
-        return 1
-    for needed in (network, Server):
-        if not needed.installed():
-            print(f"SKIPPED: the tests of the bus: package {needed.package} is missing")
-            return 0
-    if not options.inside:
-        try:
-            return network.run_apart([sys.executable, *sys.argv, "--inside"])
-        except network.NoNamespace as error:
-            print(f"SKIPPED: the tests of the bus: no network namespace: {error}")
-            return 0
-    Node.binary = os.path.abspath(binary)
-    return _play(tests, network.furnish(), options)
+    return _play(tests, stage.enter("the tests of the bus", options, (Server,)), options)
 
 
 def _play(tests: list, directory: Path, options: argparse.Namespace) -> int:
@@ -73,10 +51,7 @@ def _play(tests: list, directory: Path, options: argparse.Namespace) -> int:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--binary", metavar="PATH", default=str(TRACKERD),
-        help=f"the tracker's program (default: {TRACKERD})")
+    parser = stage.arguments(__doc__)
     parser.add_argument(
         "--only", metavar="PATTERN", default="",
         help="only tests whose name matches a regular expression")
@@ -84,7 +59,6 @@ def _options() -> argparse.Namespace:
         "--away", metavar="SECS", type=float, default=12,
         help="how long a node stands still (default: 12)")
     parser.add_argument("--list", action="store_true", help="print the tests and run none")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
