@@ -28,8 +28,8 @@ use crate::swarm::PeersCursor;
 use crate::sys::{clock, file, process};
 use crate::types::{Family, Kept, Seconds};
 
-/// Torrents and peers of a piece: some tenths of a millisecond.
-const PIECE_ITEMS: usize = 2000;
+/// Torrents and peers of a piece: a tenth of a millisecond, where memory is slow a few.
+const PIECE_ITEMS: usize = 1000;
 
 /// What may wait to be written to the disk. Of a large file, all at once would keep a CPU in the
 /// kernel for tens of milliseconds, and others waiting for it.
