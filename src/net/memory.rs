@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::{Exit, Fatal};
 use crate::swarm::Room;
 use crate::sys::memory as heap;
+use crate::tls::Session;
 use crate::types::InfoHash;
 use crate::wire::bus::Record;
 
@@ -45,7 +46,8 @@ const INBOX_BYTES: usize = 512 << 10;
 /// answers that are not read. It is what thousands of slow clients need.
 const HELD_BYTES: usize = 4 << 20;
 
-/// The part of the limit that connections get at most, all workers together.
+/// The part of the limit that connections get at most, all workers together. Where there is HTTPS,
+/// it may be a few hundred of them, of which those that only wait make room for others.
 const HELD_PART: usize = 8;
 
 /// The part of the limit that the allocator may lose between allocations.
@@ -140,11 +142,12 @@ impl Means {
         let Some(limit) = self.limit(config) else {
             return Ok(Budget {
                 room: counts,
-                held_bytes_max: HELD_BYTES,
+                held_bytes_max: HELD_BYTES.saturating_add(sessions(config)),
             });
         };
         let fixed = self.fixed(config, gate);
-        let held = (limit / HELD_PART).min(HELD_BYTES * self.workers);
+        let wanted = (HELD_BYTES * self.workers).saturating_add(sessions(config));
+        let held = (limit / HELD_PART).min(wanted);
         let aside = fixed + held + limit / SLACK_PART;
         let bytes = limit.saturating_sub(aside);
         if bytes < STORES_BYTES_MIN {
@@ -190,6 +193,14 @@ fn meta(config: &Config) -> usize {
     }
     let swarms = meta.swarms_max as usize * META_SWARM_BYTES;
     META_BYTES + swarms + meta.tcp as usize * META_CONNECTION_BYTES
+}
+
+/// What connections hold if all of them are encrypted.
+fn sessions(config: &Config) -> usize {
+    match config.certificate {
+        Some(_) => config.connections_max.saturating_mul(Session::BYTES),
+        None => 0,
+    }
 }
 
 fn too_low(limit: usize, fixed: usize) -> Fatal {

@@ -111,35 +111,20 @@ impl Stream {
 
     /// Reads. `WouldBlock` if nothing is there, `Interrupted` if it takes another turn: in this one
     /// there may be so many `steps` of handshakes still.
+    #[inline]
     pub fn read(&mut self, room: &mut [u8], steps: &mut usize) -> io::Result<Got> {
         match self.cipher {
-            Cipher::None => return self.read_plain(room),
-            Cipher::Due(_) => {
-                if *steps == 0 {
-                    return Err(io::ErrorKind::Interrupted.into());
-                }
-                let got = self.read_plain(room)?;
-                if got.len == 0 {
-                    return Ok(got);
-                }
-                *steps -= 1;
-                self.shake_hands(&room[..got.len])?;
-            }
-            Cipher::On(_) => {}
+            Cipher::None => self.read_plain(room),
+            _ => self.read_encrypted(room, steps),
         }
-        self.decrypt(room, steps)
     }
 
     /// Writes as much as there is room for.
+    #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Cipher::On(session) = &mut self.cipher else {
-            return self.socket.write(bytes);
-        };
-        let len = session.write(bytes)?;
-        self.flush()?;
-        match len {
-            0 if self.is_writing() => Err(io::ErrorKind::WouldBlock.into()),
-            len => Ok(len),
+        match self.cipher {
+            Cipher::None => self.socket.write(bytes),
+            _ => self.write_encrypted(bytes),
         }
     }
 
@@ -192,6 +177,34 @@ impl Stream {
         }
         self.cipher = Cipher::On(session);
         self.heed(received).map(|_| ())
+    }
+
+    fn read_encrypted(&mut self, room: &mut [u8], steps: &mut usize) -> io::Result<Got> {
+        if matches!(self.cipher, Cipher::Due(_)) {
+            if *steps == 0 {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let got = self.read_plain(room)?;
+            if got.len == 0 {
+                return Ok(got);
+            }
+            *steps -= 1;
+            self.shake_hands(&room[..got.len])?;
+        }
+        self.decrypt(room, steps)
+    }
+
+    fn write_encrypted(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Cipher::On(session) = &mut self.cipher else {
+            // Nobody can be told anything yet.
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let len = session.write(bytes)?;
+        self.flush()?;
+        match len {
+            0 if self.is_writing() => Err(io::ErrorKind::WouldBlock.into()),
+            len => Ok(len),
+        }
     }
 
     fn decrypt(&mut self, room: &mut [u8], steps: &mut usize) -> io::Result<Got> {

@@ -19,6 +19,7 @@ use crate::net::{Office, Ticket};
 use crate::stats::traffic::{Call, Traffic};
 use crate::stats::{Count, Sheet};
 use crate::sys::socket::{self, errno};
+use crate::tls::Session;
 use crate::types::{Family, Reply, Seconds};
 
 /// Connections accepted from one listener before others get their turn.
@@ -314,6 +315,9 @@ impl Tcp {
                     };
                     let mut conn = Conn::new(stream, from, prefaced, office.desk.now);
                     conn.opted = office.desk.opts_in(*addr);
+                    if *encrypts {
+                        self.make_room(office.desk.now);
+                    }
                     self.welcome(conn, office);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -386,6 +390,20 @@ impl Tcp {
             self.close(place);
             self.usher.seat(seats_max)
         })
+    }
+
+    /// If there is none for one more session, closes the connection that has been idle the longest,
+    /// of those that hold something.
+    fn make_room(&mut self, now: Seconds) {
+        if self.held_bytes + Session::BYTES <= self.held_bytes_max {
+            return;
+        }
+        let conn = |place: usize| self.places[place].conn.as_ref();
+        let idle = self.idle(now);
+        let holds = |(_, place): &_| conn(*place).is_some_and(|conn| conn.held_bytes() > 0);
+        if let Some((_, place)) = idle.filter(holds).min() {
+            self.close(place);
+        }
     }
 
     /// When there are no seats for some other worker's connections, closes idle ones that have more

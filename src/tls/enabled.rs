@@ -86,7 +86,7 @@ struct Inner {
 
 impl Session {
     /// What one holds at least, as measured: its state, and room to receive in.
-    pub const BYTES: usize = 12 * 1024;
+    pub const BYTES: usize = 8 * 1024;
 
     /// A session that has not begun.
     ///

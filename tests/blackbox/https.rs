@@ -3,9 +3,11 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -20,7 +22,7 @@ use crate::harness::http::{Answer, Http, request};
 use crate::harness::peer::{Announce, torrent};
 use crate::harness::tracker::{Setup, Tracker};
 use crate::harness::udp::Udp;
-use crate::harness::{PATIENCE, eventually};
+use crate::harness::{PATIENCE, eventually, shout};
 
 /// Certificates of no authority, and their keys.
 const ONE: [&str; 2] = [
@@ -183,6 +185,11 @@ fn sessions_are_resumed_by_any_worker() {
             .collect();
         assert_eq!(kinds[0], HandshakeKind::Full);
         assert_eq!(kinds[1..], [HandshakeKind::Resumed; 11]);
+        // The list may be read again every minute: all would come back at once.
+        tracker.reload("reload: done");
+        let mut https = Https::connect(tracker.https(), &config);
+        assert_eq!(https.get("/stats").status, 200);
+        assert_eq!(https.kind(), Some(HandshakeKind::Resumed));
     }
     tracker.stop();
 }
@@ -280,6 +287,168 @@ fn half_a_handshake_is_not_waited_for() {
             .is_ok_and(|answer| answer.status == 200)
     });
     drop(crowd);
+    tracker.stop();
+}
+
+/// More than this nobody should have to wait because of others.
+const SOON: Duration = Duration::from_secs(2);
+
+/// As much as the tracker counts for a session, and some room for the rest of a connection.
+const CONNECTION_KIB: u64 = 9;
+
+#[test]
+fn a_session_takes_no_more_memory_than_is_counted() {
+    const MANY: usize = 400;
+    let tracker = setup().start();
+    let config = [&TLS12, &TLS13].map(|version| Arc::new(client(&ONE[..1], version)));
+    let hello = hello();
+    let idle = |n: usize| {
+        let mut https = Https::connect(tracker.https(), &config[n % 2]);
+        assert_eq!(https.get("/stats").status, 200);
+        https.stream.sock
+    };
+    let half_done = |_| {
+        let mut http = Http::connect(tracker.https());
+        http.send(&hello);
+        http.stream.read_exact(&mut [0]).unwrap();
+        http.stream
+    };
+    let silent = |_| Http::connect(tracker.https()).stream;
+    let grown = |connect: &dyn Fn(usize) -> TcpStream| {
+        let mut held: Vec<_> = (0..8).map(connect).collect();
+        let before = tracker.rss_kib();
+        held.extend((0..MANY).map(connect));
+        // They were there before this one.
+        Http::connect(tracker.tcp()).get("/stats");
+        tracker.rss_kib().saturating_sub(before) / MANY as u64
+    };
+    assert!(
+        grown(&silent) < 2,
+        "before anything is said there is no session"
+    );
+    for connect in [&idle as &dyn Fn(usize) -> TcpStream, &half_done] {
+        let each = grown(connect);
+        assert!(each <= CONNECTION_KIB, "{each} KiB each");
+    }
+    tracker.stop();
+}
+
+#[test]
+fn sessions_that_only_wait_make_room_for_others() {
+    let setup = setup().workers(1).setting("tracker.memory_limit 32M");
+    let tracker = setup.start();
+    let config = Arc::new(client(&ONE[..1], &TLS13));
+    let mut waiting = Vec::new();
+    let mut comes_in = || {
+        let mut https = Https::connect(tracker.https(), &config);
+        let is_answered = https.try_get("/stats").is_ok();
+        waiting.push(https);
+        is_answered
+    };
+    let mut inside = 0;
+    while comes_in() {
+        inside += 1;
+        assert!(inside < 4000, "there is no limit");
+    }
+    assert!(inside >= 400, "{inside}");
+    for _ in 0..20 {
+        // Who was there last may have said something a moment ago.
+        eventually("a place", &mut comes_in);
+    }
+    tracker.stop();
+}
+
+#[test]
+fn long_first_messages_are_not_gathered() {
+    let tracker = setup().setting("http.request_secs_max 60").start();
+    // A record of a hello that is said to be as long as they may be.
+    let mut record = vec![22, 3, 1, 0x40, 0, 1, 0, 0xff, 0xf0];
+    record.resize(5 + 0x4000, 0);
+    let mut http = Http::connect(tracker.https());
+    let start = Instant::now();
+    while http.stream.write_all(&record).is_ok() {
+        record.splice(5..9, [0; 4]);
+        assert!(start.elapsed() < PATIENCE, "it is waited for");
+    }
+    // Nor is what comes behind the end, in one piece with it.
+    let before = tracker.cpu();
+    let mut ended = Http::connect(tracker.https());
+    ended.send([&[21, 3, 1, 0, 2, 1, 0][..], &hello()].concat());
+    let _ = ended.stream.read_to_end(&mut Vec::new());
+    let mut other = Http::connect(tracker.tcp());
+    assert_eq!(other.get("/stats").status, 200);
+    assert!(tracker.cpu() - before < Duration::from_secs(1));
+    tracker.stop();
+}
+
+#[test]
+fn many_handshakes_at_once_are_waited_for_by_nobody_else() {
+    let tracker = setup().workers(1).start();
+    let hello = hello();
+    let mut other = Http::connect(tracker.tcp());
+    let mut crowd: Vec<_> = (0..500).map(|_| Http::connect(tracker.https())).collect();
+    crowd.iter_mut().for_each(|http| http.send(&hello));
+    let target = Announce::leecher(torrent(1), 7000).target();
+    let mut done = 0;
+    while done < crowd.len() {
+        let asked = Instant::now();
+        other.get(&target).announced();
+        assert!(asked.elapsed() < SOON, "others had to wait");
+        // All are answered in the end.
+        let http = &mut crowd[done];
+        http.stream.set_nonblocking(true).unwrap();
+        match http.stream.read(&mut [0]) {
+            Ok(1) => done += 1,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            ended => panic!("{ended:?}"),
+        }
+    }
+    tracker.stop();
+}
+
+#[test]
+fn who_finds_no_place_is_told_nothing_in_the_clear() {
+    let tracker = setup().setting("http.connections_max 1").start();
+    let mut inside = Http::connect(tracker.tcp());
+    inside.get("/stats");
+    inside.send("GET /stats");
+    let config = Arc::new(client(&ONE[..1], &TLS13));
+    assert!(
+        Https::connect(tracker.https(), &config)
+            .try_get("/stats")
+            .is_err()
+    );
+    let mut outside = Http::connect(tracker.https());
+    let mut told = Vec::new();
+    let _ = outside.stream.read_to_end(&mut told);
+    assert_eq!(told, b"");
+    inside.ask(" HTTP/1.1\r\n\r\n");
+    tracker.stop();
+}
+
+#[test]
+fn curl_is_answered() {
+    let tracker = setup().file("curl.pem", ONE[0]).start();
+    let url = format!("https://localhost:{}/stats", tracker.https().port());
+    let curl = |more: &[&str]| {
+        let pem = tracker.path("curl.pem");
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--max-time", "20", "--resolve"]);
+        curl.arg(format!("localhost:{}:127.0.0.1", tracker.https().port()));
+        curl.args(more).arg("--cacert").arg(pem).arg(&url);
+        curl.output()
+    };
+    let Ok(version) = Command::new("curl").arg("--version").output() else {
+        return shout("SKIPPED: HTTPS by curl: there is no curl");
+    };
+    assert!(version.status.success());
+    for more in [&[][..], &["--tlsv1.3"], &["--tls-max", "1.2"], &["--http2"]] {
+        let got = curl(more).unwrap();
+        let text = String::from_utf8_lossy(&got.stdout);
+        assert!(got.status.success() && text.contains("torrents"), "{got:?}");
+    }
+    // What is older than that nobody should speak.
+    assert!(!curl(&["--tls-max", "1.1"]).unwrap().status.success());
     tracker.stop();
 }
 
