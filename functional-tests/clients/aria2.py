@@ -24,6 +24,7 @@ class Aria2(Client):
         return [
             "aria2c",
             "--no-conf",
+            "--check-certificate=false",
             # Its UDP tracker client lives in its DHT. The torrent is private, so that the DHT
             # is never asked for peers.
             "--enable-dht=true",

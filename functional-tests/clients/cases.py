@@ -16,11 +16,13 @@ from tracker import STOP_SECS_MAX, Tracker
 from transmission import Transmission
 
 CLIENTS = [Libtorrent, Transmission, Aria2, Rtorrent]
+# Those that can be told to take a certificate for which nobody vouches.
+BELIEVERS = [Libtorrent, Aria2, Rtorrent]
 PROTOS = ["http", "udp"]
 FAMILIES = [4, 6]
 
 # One tracker on addresses of its own, one on every address of a host that has several.
-MAIN_HOST, MAIN_PORT = 1, 6969
+MAIN_HOST, MAIN_PORT, SECURE_PORT = 1, 6969, 6443
 WILDCARD_HOSTS, WILDCARD_PORT = {4: [2, 3, 4], 6: [2, 3]}, 6970
 MAIN_ADDRESSES = [network.address(MAIN_HOST, family) for family in FAMILIES]
 WILDCARD_ADDRESSES = ["0.0.0.0", "::"]
@@ -39,6 +41,8 @@ class Case:
         for endpoint in self.endpoints:
             if endpoint.family not in tracker.families:
                 return f"{tracker.name} does not serve IPv{endpoint.family}"
+            if endpoint.proto == "https" and not tracker.has_https:
+                return f"{tracker.name} does not serve HTTPS"
         return None
 
     def run(self, stage: Stage) -> None:
@@ -174,6 +178,7 @@ class Ready(Case):
     def run(self, stage: Stage) -> None:
         said = self.tracker.ready_line()
         expected = [f"{layer}://{host}" for host in self.tracker.hosts for layer in ("tcp", "udp")]
+        expected += [f"https://{host}" for host in self.tracker.secure_hosts]
         if sorted(said.split()) != sorted(expected):
             raise Failed(f"it names {said}, not {' '.join(expected)}")
 
@@ -204,6 +209,11 @@ def main(proto: str, family: int) -> Endpoint:
     return Endpoint(proto, network.address(MAIN_HOST, family), MAIN_PORT)
 
 
+def secure(family: int) -> Endpoint:
+    """The same tracker by HTTPS."""
+    return Endpoint("https", network.address(MAIN_HOST, family), SECURE_PORT)
+
+
 def wildcard(proto: str, family: int, host: int) -> Endpoint:
     """An endpoint of the tracker that listens on every address."""
     return Endpoint(proto, network.address(host, family), WILDCARD_PORT)
@@ -211,7 +221,9 @@ def wildcard(proto: str, family: int, host: int) -> Endpoint:
 
 def exchanges() -> list[Case]:
     """All cases that may run side by side."""
-    return [*_pairs(), *_mixed_pairs(), Families(), Bridge("http"), Bridge("udp"), *_wildcards()]
+    return [
+        *_pairs(), *_mixed_pairs(), *_secure_pairs(), Families(), Bridge("http"), Bridge("udp"),
+        *_wildcards()]
 
 
 def _pairs():
@@ -228,6 +240,14 @@ def _mixed_pairs():
         yield Pair(
             f"{proto} + {other} v{family}",
             seeder, main(proto, family), leecher, main(other, family))
+
+
+def _secure_pairs():
+    """Clients as seeders and as leechers over HTTPS."""
+    pairs = zip(BELIEVERS, BELIEVERS[1:] + BELIEVERS[:1])
+    for family, (seeder, leecher) in product(FAMILIES, pairs):
+        door = secure(family)
+        yield Pair(f"https v{family}", seeder, door, leecher, door)
 
 
 def _wildcards():

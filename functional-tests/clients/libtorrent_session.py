@@ -15,6 +15,7 @@ def main(torrent: str, directory: str, port: str) -> None:
         "alert_mask": kinds.error_notification | kinds.status_notification
         | kinds.tracker_notification | kinds.connect_notification | kinds.peer_notification,
         "announce_to_all_tiers": True,
+        "validate_https_trackers": False,
         "enable_dht": False,
         "enable_lsd": False,
         "enable_natpmp": False,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import network
 from cases import (
-    MAIN_ADDRESSES, MAIN_PORT, WILDCARD_ADDRESSES, WILDCARD_PORT,
+    MAIN_ADDRESSES, MAIN_PORT, SECURE_PORT, WILDCARD_ADDRESSES, WILDCARD_PORT,
     Case, Ready, Stop, exchanges)
 from endpoint import NoAnswer
 from stage import Failed, Stage
@@ -35,7 +35,7 @@ class Programme:
     def __init__(self, kind: type[Tracker], binary: str, only: re.Pattern):
         self._kind = kind
         self._trackers = [
-            kind(binary, MAIN_ADDRESSES, MAIN_PORT),
+            kind(binary, MAIN_ADDRESSES, MAIN_PORT, SECURE_PORT),
             kind(binary, WILDCARD_ADDRESSES, WILDCARD_PORT)]
         cases = [*map(Ready, self._trackers), *exchanges(), *map(Stop, self._trackers)]
         self._cases = [case for case in cases if only.search(case.name)]

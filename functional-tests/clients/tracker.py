@@ -14,6 +14,8 @@ READY_SECS_MAX = 10.0
 STOP_SECS_MAX = 2.0
 POLL_SECS = 0.02
 
+CERTIFICATES = Path(__file__).resolve().parents[2] / "tests" / "tls"
+
 
 class NotServing(Exception):
     """The tracker ended, or was not ready in time."""
@@ -24,11 +26,15 @@ class Tracker:
 
     name: str
     families = (4, 6)
+    has_https = False
 
-    def __init__(self, binary: str, addresses: list[str], port: int):
+    def __init__(
+        self, binary: str, addresses: list[str], port: int, secure_port: int | None = None
+    ):
         self.binary = binary
         self.addresses = addresses
         self.port = port
+        self.secure_port = secure_port
         self.process: Process | None = None
 
     def start(self, directory: Path, info_hashes: list[bytes]) -> None:
@@ -65,15 +71,31 @@ class Tracker:
     @property
     def hosts(self) -> list[str]:
         """`ADDRESS:PORT` of all it was told to listen on."""
-        return [f"[{a}]:{self.port}" if ":" in a else f"{a}:{self.port}" for a in self.addresses]
+        return [_host(address, self.port) for address in self.addresses]
+
+    @property
+    def secure_hosts(self) -> list[str]:
+        """The same for HTTPS."""
+        if self.secure_port is None:
+            return []
+        return [_host(address, self.secure_port) for address in self.addresses]
+
+
+def _host(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 class Trackerd(Tracker):
     name = "trackerd"
+    has_https = True
 
     def command(self, directory: Path, info_hashes: list[bytes]) -> list[str]:
         configuration = directory / "trackerd.conf"
-        configuration.write_text("".join(f"listen.tcp_udp {host}\n" for host in self.hosts))
+        lines = [f"listen.tcp_udp {host}" for host in self.hosts]
+        if self.secure_hosts:
+            lines += [f"listen.https {host}" for host in self.secure_hosts]
+            lines += [f"tls.certificate {CERTIFICATES}/one.pem", f"tls.key {CERTIFICATES}/one.key"]
+        configuration.write_text("\n".join(lines) + "\n")
         return [self.binary, "-f", str(configuration)]
 
     def serves(self) -> bool:
