@@ -66,11 +66,12 @@
 //! `router` is the small build; the default is everything: also `api`, by which it is managed;
 //! `bus`, by which many nodes are one; `client`, which asks trackers; `cluster`, live sync;
 //! `dashboard`, a page for browsers, and `metrics`, what Prometheus reads, both within [`stats`];
-//! `gzip`, compressed lists; `meta`, which asks other trackers, with `dht` and `pex`, which ask the
-//! hash table and peers; `persist`, snapshots of the swarms; `systemd`, which tells the service
-//! manager how it goes; `tls`, HTTPS; and `check-system`. A side room has a door, its `mod.rs`,
-//! which picks the room or a twin that has nothing in it; a setting of an absent room is refused.
-//! `torture` brings mishaps on demand, for tests.
+//! `gzip`, compressed lists; `journal`, logs in JSON and to syslog; `meta`, which asks other
+//! trackers, with `dht` and `pex`, which ask the hash table and peers; `persist`, snapshots of the
+//! swarms; `systemd`, which tells the service manager how it goes; `tls`, HTTPS; and
+//! `check-system`. A side room has a door, its `mod.rs`, which picks the room or a twin that has
+//! nothing in it; a setting of an absent room is refused. `torture` brings mishaps on demand, for
+//! tests.
 
 pub mod access;
 pub mod advice;

@@ -40,12 +40,11 @@ fn say(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
 }
 
-/// Messages go to stderr without time stamps: whoever collects them knows the time. How much is
-/// said may change while serving, so that is not for the logger to decide. Libraries say nothing:
-/// strangers could fill the log by what they send.
+/// How much is said, how, and where may change while serving, so that is not for the logger to
+/// decide. Libraries say nothing: strangers could fill the log by what they send.
 fn open_log() {
+    let to = env_logger::Target::Pipe(Box::new(net::Outlet));
     let mut log = env_logger::Builder::new();
-    log.parse_filters("trackerd=trace")
-        .format_timestamp(None)
-        .init();
+    log.format(net::write_message).target(to);
+    log.parse_filters("trackerd=trace").init();
 }

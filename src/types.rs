@@ -2,6 +2,7 @@
 //!
 //! Values only: nothing here allocates behind one's back, asks the time or knows a socket.
 
+mod date;
 mod entry;
 pub mod hex;
 mod info_hash;
@@ -13,6 +14,7 @@ mod peers;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+pub use date::date;
 pub use entry::Entry;
 pub use info_hash::InfoHash;
 pub use kept::{Kept, KeptPeer, KeptTorrent};

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 use trackerd::config::settings::{Setting, settings};
 use trackerd::config::{
-    Amount, Ceiling, Command, Config, HashFile, Intervals, Limits, Listen, Load, Memory, Programs,
-    parse,
+    Amount, Ceiling, Command, Config, HashFile, Intervals, Limits, Listen, Load, Log, Memory,
+    Programs, parse,
 };
 use trackerd::error::{Exit, Fatal};
 use trackerd::types::Net;
@@ -273,7 +273,8 @@ fn every_setting_by_its_long_name_and_by_its_others() {
          --tracker.interval_jitter 0 --tracker.min_interval 3600 --tracker.peer_timeout 3601 \
          --tracker.numwant_default 10 --tracker.numwant_max 20 -w /white -A 10.0.0.0/8 -A ::1 \
          --access.stats_path /hidden/st --http.connections_max 5 --http.idle_secs_max 6 \
-         --http.request_secs_max 7 --log-level trace --listen.udp.workers 9 -i 127.0.0.1 \
+         --http.request_secs_max 7 --log-level trace --log.addresses prefix \
+         --listen.udp.workers 9 -i 127.0.0.1 \
          --access.fifo_add /add --access.fifo_delete=del \
          --listen.udp.receive_buffer 8192 --tracker.pin_workers yes --access.proxy 10.0.0.1 \
          --access.proxy fd00::/8 --access.proxy_header X-Real-IP --access.proxy_protocol yes \
@@ -375,7 +376,12 @@ fn every_setting_by_its_long_name_and_by_its_others() {
         idle_secs_max: 6,
         request_secs_max: 7,
         hang_secs_max: 30,
-        log_level: "trace",
+        log: Log {
+            level: "trace",
+            format: "text",
+            syslog: None,
+            addresses: "prefix",
+        },
     };
     assert_eq!(config, expected);
 }

@@ -52,6 +52,9 @@ _trackerd() {
         --log.completed
         --log-level
         --log.level
+        --log.format
+        --log.target
+        --log.addresses
         --interval
         --tracker.interval
         --tracker.interval_jitter
@@ -274,6 +277,15 @@ _trackerd() {
         ;;
     --log-level | --log.level)
         mapfile -t COMPREPLY < <(compgen -W 'error warn info debug trace' -- "$current")
+        ;;
+    --log.format)
+        mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current")
+        ;;
+    --log.target)
+        :
+        ;;
+    --log.addresses)
+        mapfile -t COMPREPLY < <(compgen -W 'full prefix none' -- "$current")
         ;;
     --interval | --tracker.interval)
         :

@@ -1,6 +1,7 @@
 //! The words that make the program a client of trackers, and their options: the table, and how
 //! such a command line is read.
 
+use super::settings::has;
 use super::{Command, VERSION, parse, values};
 use crate::error::Fatal;
 use crate::types::{Event, Family, InfoHash, Join, Order, Quest, Seconds};
@@ -197,7 +198,13 @@ pub static CHOICES: &[Choice] = &[
 pub fn command(args: &[OsString]) -> Option<Result<Command, Fatal>> {
     let (first, rest) = args.split_first()?;
     let verb = VERBS.iter().find(|verb| first == verb.name)?;
-    Some(order(verb, rest))
+    Some(match has("client") {
+        true => order(verb, rest),
+        false => Err(parse::usage(
+            verb.name,
+            "this build lacks the feature client",
+        )),
+    })
 }
 
 fn order(verb: &'static Verb, args: &[OsString]) -> Result<Command, Fatal> {

@@ -3,6 +3,7 @@
 use super::bus::BusSaid;
 use super::intervals::{Ceiling, Contradiction, Intervals, Load};
 use super::limits::{LimitsSaid, Programs};
+use super::logs::LogSaid;
 use super::memory::Memory;
 use super::meta::MetaSaid;
 use super::parse::Said;
@@ -92,7 +93,7 @@ pub struct Draft {
     pub request_secs_max: Option<u32>,
     pub hang_secs_max: Option<u32>,
     pub status: Option<&'static str>,
-    pub log_level: Option<&'static str>,
+    pub log: LogSaid,
 }
 
 /// The configuration that all of `said` amounts to. Of a setting given again the last counts.
@@ -299,7 +300,7 @@ impl Draft {
             request_secs_max: self.request_secs_max.unwrap_or(10),
             hang_secs_max: self.hang_secs_max.unwrap_or(60),
             status: self.status.unwrap_or("off"),
-            log_level: self.log_level.unwrap_or("info"),
+            log: self.log.finish(),
         }
     }
 

@@ -11,6 +11,7 @@ mod draft;
 mod help;
 mod intervals;
 mod limits;
+mod logs;
 mod memory;
 mod meta;
 mod parse;
@@ -23,6 +24,7 @@ pub use bus::Bus;
 pub use help::help;
 pub use intervals::{Ceiling, Intervals, Load};
 pub use limits::{Limits, Programs};
+pub use logs::Log;
 pub use memory::Memory;
 pub use meta::Meta;
 pub use snapshots::Snapshots;
@@ -186,8 +188,8 @@ pub struct Config {
     /// Whether to write a line for each pass of the sweep to the standard output, and how: `off`,
     /// `line` or `json`.
     pub status: &'static str,
-    /// The least important messages to log: error, warn, info, debug or trace.
-    pub log_level: &'static str,
+    /// What is written of what happens.
+    pub log: Log,
 }
 
 /// How much of something the system shall grant.

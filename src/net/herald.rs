@@ -8,11 +8,11 @@ use std::thread;
 
 use crate::config::Ceiling;
 use crate::net::desk::Desk;
+use crate::net::journal::privacy;
 use crate::net::tempo;
-use crate::stats::page::date;
 use crate::stats::{Sheet, status};
 use crate::sys::{clock, process};
-use crate::types::Announce;
+use crate::types::{Announce, date};
 
 /// Lines that may wait; what is more is not worth keeping.
 const LINES_MAX: usize = 256;
@@ -39,12 +39,14 @@ impl Herald {
     pub fn tell_completed(&mut self, announce: &Announce) {
         let hex = |bytes: &[u8]| -> String { bytes.iter().map(|b| format!("{b:02X}")).collect() };
         let peer_id = announce.peer_id.map(|id| format!(" peer_id={}", hex(&id)));
+        let ip = privacy().show(announce.peer.ip());
+        let ip = ip.map(|ip| format!(" ip={ip}"));
         self.say(format!(
-            "time={} event=completed info_hash={}{} ip={}\n",
+            "time={} event=completed info_hash={}{}{}\n",
             date(clock::wall()),
             announce.info_hash,
             peer_id.unwrap_or_default(),
-            announce.peer.ip()
+            ip.unwrap_or_default()
         ));
     }
 

@@ -21,6 +21,7 @@ mod health;
 mod herald;
 mod http;
 mod inquiry;
+mod journal;
 mod livesync;
 mod memory;
 mod meta;
@@ -51,7 +52,7 @@ mod worker;
 mod workspace;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::net::UdpSocket;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -96,6 +97,7 @@ pub enum Ticket {
 
 pub use client::ask;
 pub use health::check as health;
+pub use journal::{Outlet, write as write_message};
 pub use meta::report as meta_report;
 #[cfg(fuzzing)]
 pub use rig::whole_connection;
@@ -115,7 +117,7 @@ pub struct Office<'a> {
 /// # Errors
 /// When the start fails: an address in use, a user that doesn't exist, a list that can't be read.
 pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
-    log::set_max_level(reload::level(config));
+    journal::keep_to(config);
     heap::give_back_early();
     // Before any thread starts: threads inherit which signals are taken out of their hands.
     let signals = Signals::open().map_err(os("signals"))?;
@@ -176,8 +178,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     }
     let bus = bus.map(|bus| bus.start(&shared, &clerk, &wakes, owners));
     let bus = bus.transpose().map_err(os("threads"))?;
-    // Who doesn't listen any more is no reason not to serve.
-    let _ = writeln!(io::stderr(), "ready: {addresses}");
+    journal::ready(&addresses);
     service::ready(&addresses, pulses).map_err(os("threads"))?;
     control::run(signals, &clerk, &shared, &wakes).map_err(os("signals"))?;
     service::stopping();

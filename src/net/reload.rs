@@ -18,6 +18,7 @@ use crate::error::{Exit, Fatal};
 use crate::net::control::Shared;
 use crate::net::errands::{Errand, Errands};
 use crate::net::fifo::{Change, Fifo, Note};
+use crate::net::journal;
 use crate::net::meta::Service;
 use crate::net::orders;
 use crate::net::rules::{Grants, Occasion, Rules};
@@ -216,7 +217,7 @@ impl Clerk {
     fn put_in_force(&mut self, config: Config) {
         match Rules::new(&config, self.grants, Occasion::Reload) {
             Ok(mut rules) => {
-                log::set_max_level(level(&config));
+                journal::keep_to(&config);
                 self.meta.obey(&config, &mut rules);
                 self.config = config;
                 self.set_tempo();
@@ -230,11 +231,6 @@ impl Clerk {
             Err(fatal) => log::error!("{fatal}; the list in force stays, and so do the settings"),
         }
     }
-}
-
-/// How much to log, as configured.
-pub fn level(config: &Config) -> log::LevelFilter {
-    config.log_level.parse().unwrap_or(log::LevelFilter::Info)
 }
 
 /// The new configuration as far as a running tracker can follow it; says what it can't.

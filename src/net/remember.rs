@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::access::{BadLines, Gate, Verdict};
+use crate::net::journal::progress::watched;
 use crate::router::Owners;
 use crate::swarm::Shard;
 use crate::sys::clock;
@@ -25,7 +26,7 @@ struct Tally {
 /// no reason not to serve, as for opentracker: at the first start there is none.
 pub fn load(path: &Path, gate: &Gate, owners: &Owners, shards: &mut [Shard], now: Seconds) {
     let file = match File::open(path) {
-        Ok(file) => file,
+        Ok(file) => watched(file, path),
         Err(error) => {
             return log::warn!("{}: {error}; no torrents are remembered", path.display());
         }

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::access::{Gate, Verdict};
+use crate::net::journal::progress::watched;
 use crate::net::snapshots::Keeper;
 use crate::net::{Shared, random_seed};
 use crate::persist::{Census, Failure};
@@ -50,7 +51,7 @@ pub fn load(
             return Ok(());
         }
         Err(error) => Err(Failure::System(error)),
-        Ok(file) => (keeper.persist).read(file, |written, taken, kept| {
+        Ok(file) => (keeper.persist).read(watched(file, &keeper.path), |written, taken, kept| {
             bench.take(written, taken, kept);
         }),
     };

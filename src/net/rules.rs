@@ -9,6 +9,7 @@ use crate::api::Token;
 use crate::config::{Certificate, Config, HashFile};
 use crate::error::{Exit, Fatal};
 use crate::net::desk::Terms;
+use crate::net::journal::progress;
 use crate::net::memory::{Budget, Means};
 use crate::net::meta::Policy;
 use crate::net::strangers;
@@ -293,7 +294,9 @@ pub fn read_list<L: List>(
     if text.is_empty() && occasion == Occasion::Reload {
         return Err(io::Error::other("the file is empty"));
     }
+    progress::taking_in(path, &text);
     let (list, bad) = parse(&text);
+    progress::make_way();
     for line in &bad.first {
         log::warn!("{}:{line}: no {one}, skipped", path.display());
     }

@@ -1,7 +1,8 @@
 //! The status line, one for each pass of the sweep, in etracker's words.
 
 use crate::stats::Sheet;
-use crate::stats::page::{About, date};
+use crate::stats::page::About;
+use crate::types::date;
 
 /// What the last pass of the sweep came to; of several workers the sums, and the most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

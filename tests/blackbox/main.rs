@@ -22,6 +22,7 @@ mod http_limits;
 mod https;
 mod limits;
 mod lists;
+mod logs;
 mod memory;
 #[cfg(feature = "meta")]
 mod meta;

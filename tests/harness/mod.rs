@@ -3,7 +3,7 @@
 
 pub mod bencode;
 pub mod http;
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "journal"))]
 pub mod json;
 pub mod netns;
 pub mod peer;

@@ -138,16 +138,11 @@ impl Setup {
     /// Starts, and waits until it serves.
     #[track_caller]
     pub fn start(self) -> Tracker {
-        let mut child = self.spawn();
-        let log = Log::of(&mut child);
-        let mut tracker = Tracker {
-            child,
-            log,
-            addresses: Vec::new(),
-            folder: self.folder,
-        };
+        let mut tracker = self.begin();
         let ready = tracker.wait_for_line("ready: ");
-        let ready = ready.strip_prefix("ready: ").unwrap().split(' ');
+        // In JSON it is one of several texts.
+        let ready = ready.split("ready: ").nth(1).unwrap();
+        let ready = ready.trim_end_matches("\"}").split(' ');
         tracker.addresses = ready
             .map(|address| {
                 let (scheme, address) = address.split_once("://").unwrap();
@@ -155,6 +150,18 @@ impl Setup {
             })
             .collect();
         tracker
+    }
+
+    /// Starts, and doesn't wait for anything.
+    pub fn begin(self) -> Tracker {
+        let mut child = self.spawn();
+        let log = Log::of(&mut child);
+        Tracker {
+            child,
+            log,
+            addresses: Vec::new(),
+            folder: self.folder,
+        }
     }
 
     /// Starts, and nobody listens to what it says.

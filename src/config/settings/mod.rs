@@ -10,6 +10,7 @@ mod cluster;
 mod extensions;
 mod http;
 mod limits;
+mod logs;
 mod memory;
 mod meta;
 mod persist;
@@ -206,7 +207,7 @@ impl Setting {
 
     /// Whether this build can do it.
     pub fn is_built(&self) -> bool {
-        !FEATURES.contains(&(self.feature, false))
+        has(self.feature)
     }
 
     pub(super) fn is_listen(&self) -> bool {
@@ -225,17 +226,24 @@ impl Flag {
 }
 
 /// The features that settings need, and whether this build has them.
-const FEATURES: [(&str, bool); 9] = [
+const FEATURES: [(&str, bool); 11] = [
     ("api", cfg!(feature = "api")),
     ("bus", cfg!(feature = "bus")),
+    ("client", cfg!(feature = "client")),
     ("cluster", cfg!(feature = "cluster")),
     ("dht", cfg!(feature = "dht")),
+    ("journal", cfg!(feature = "journal")),
     ("meta", cfg!(feature = "meta")),
     ("metrics", cfg!(feature = "metrics")),
     ("persist", cfg!(feature = "persist")),
     ("pex", cfg!(feature = "pex")),
     ("tls", cfg!(feature = "tls")),
 ];
+
+/// Whether this build has a feature.
+pub(super) fn has(feature: &str) -> bool {
+    !FEATURES.contains(&(feature, false))
+}
 
 /// The default port, opentracker's.
 pub const PORT: u16 = 6969;
@@ -266,6 +274,10 @@ pub static SECTIONS: &[Section] = &[
     Section {
         title: "Process",
         settings: process::PROCESS,
+    },
+    Section {
+        title: "Log",
+        settings: logs::LOG,
     },
     Section {
         title: "Announces",

@@ -1,4 +1,4 @@
-//! The process: threads, directory, user, log.
+//! The process: threads, directory, user.
 
 use super::{Kind, ROW, Setting};
 use crate::config::values;
@@ -99,33 +99,6 @@ pub(super) const PROCESS: &[Setting] = &[
         default: "60",
         help: "End, to be started again, when a thread hangs for so long; 0 for never",
         kind: Kind::Number(0, 3600, |d| &mut d.hang_secs_max),
-        ..ROW
-    },
-    Setting {
-        key: "log.status",
-        value: "KIND",
-        default: "off",
-        help: "Write a line of counts to the standard output for each pass of the sweep",
-        kind: Kind::Word(&["off", "line", "json"], |d| &mut d.status),
-        ..ROW
-    },
-    Setting {
-        key: "log.completed",
-        value: "yes|no",
-        default: "no",
-        help: "Write a line to the standard output for each completed download",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.log_completed),
-        ..ROW
-    },
-    Setting {
-        key: "log.level",
-        value: "LEVEL",
-        default: "info",
-        alias: Some("log-level"),
-        help: "How much to log",
-        kind: Kind::Word(&["error", "warn", "info", "debug", "trace"], |d| {
-            &mut d.log_level
-        }),
         ..ROW
     },
 ];

@@ -1,0 +1,80 @@
+//! What the tracker says of what happens.
+//!
+//! Messages go to the standard error as text, from every build. With the feature `journal` they can
+//! be in JSON and go to the system's log. How much is told of clients' addresses is for the
+//! operator to say.
+
+#[cfg(not(feature = "journal"))]
+mod disabled;
+#[cfg(feature = "journal")]
+mod enabled;
+mod privacy;
+pub mod progress;
+
+#[cfg(not(feature = "journal"))]
+pub use disabled::*;
+#[cfg(feature = "journal")]
+pub use enabled::*;
+pub use privacy::privacy;
+
+use std::io::{self, Write};
+
+use crate::config::Config;
+
+/// Where messages go, whole lines at a time.
+pub struct Outlet;
+
+impl Write for Outlet {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Some(line) = divert(line) {
+            progress::make_way();
+            io::stderr().write_all(line)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes messages as configured from now on.
+pub fn keep_to(config: &Config) {
+    log::set_max_level(level(config));
+    privacy::keep_to(config.log.addresses);
+    redirect(config);
+}
+
+/// Says that the tracker serves: a line that others wait for, however much is to be written.
+pub fn ready(addresses: &str) {
+    // Who doesn't listen any more is no reason not to serve.
+    let _ = match is_plain() {
+        true => writeln!(io::stderr(), "ready: {addresses}"),
+        false => {
+            log::logger().log(
+                &log::Record::builder()
+                    .level(log::Level::Info)
+                    .target("trackerd")
+                    .args(format_args!("ready: {addresses}"))
+                    .build(),
+            );
+            Ok(())
+        }
+    };
+}
+
+/// How much to log, as configured.
+fn level(config: &Config) -> log::LevelFilter {
+    config.log.level.parse().unwrap_or(log::LevelFilter::Info)
+}
+
+/// A message as text.
+fn write_text(out: &mut impl Write, record: &log::Record<'_>) -> io::Result<()> {
+    writeln!(
+        out,
+        "[{:<5} {}] {}",
+        record.level(),
+        record.target(),
+        record.args()
+    )
+}
