@@ -501,7 +501,9 @@ impl Conn {
                 self.prefaced = false;
                 self.seen = 0;
                 self.from = preface.ends.map_or(self.from, |(source, _)| source);
-                len + self.stream.begin(&bytes[len..], &mut with.handshakes)
+                // What is kept there then is read even if nothing more comes.
+                self.unread |= self.stream.is_encrypted();
+                len + self.stream.begin(&bytes[len..])
             }
             Err(Malformed) => {
                 self.fail(Status::BAD_REQUEST, office, with);

@@ -1,6 +1,7 @@
 //! A connection's bytes: as they are, or encrypted.
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::Shutdown;
 
 use mio::net::TcpStream;
@@ -21,8 +22,9 @@ pub struct Stream {
 enum Cipher {
     /// None.
     None,
-    /// There will be one as soon as the client says something: until then it takes no memory.
-    Due(Server),
+    /// There will be one as soon as the client says something: until then it takes no memory. What
+    /// came together with a proxy's preface is the beginning of it.
+    Due(Server, Vec<u8>),
     /// There is one.
     On(Session),
 }
@@ -49,7 +51,7 @@ impl Stream {
     pub fn encrypted(socket: TcpStream, server: Server) -> Stream {
         Stream {
             socket,
-            cipher: Cipher::Due(server),
+            cipher: Cipher::Due(server, Vec::new()),
         }
     }
 
@@ -67,7 +69,7 @@ impl Stream {
     pub fn is_shaking_hands(&self) -> bool {
         match &self.cipher {
             Cipher::None => false,
-            Cipher::Due(_) => true,
+            Cipher::Due(..) => true,
             Cipher::On(session) => session.is_shaking_hands(),
         }
     }
@@ -84,7 +86,8 @@ impl Stream {
     pub fn held_bytes(&self) -> usize {
         match &self.cipher {
             Cipher::On(session) => session.held_bytes(),
-            _ => 0,
+            Cipher::Due(_, early) => early.capacity(),
+            Cipher::None => 0,
         }
     }
 
@@ -96,17 +99,16 @@ impl Stream {
         Ok(Got { len, emptied })
     }
 
-    /// Takes what was read so and comes behind it, if that is encrypted; how much of it.
-    pub fn begin(&mut self, bytes: &[u8], steps: &mut usize) -> usize {
-        if !self.is_encrypted() {
-            return 0;
+    /// Takes what was read so and comes behind it, if that is encrypted; how much of it. The next
+    /// read begins with it.
+    pub fn begin(&mut self, bytes: &[u8]) -> usize {
+        match &mut self.cipher {
+            Cipher::Due(_, early) => {
+                early.extend_from_slice(bytes);
+                bytes.len()
+            }
+            _ => 0,
         }
-        *steps = steps.saturating_sub(1);
-        if self.shake_hands(bytes).is_err() {
-            // It is at its end now, which the next read will find.
-            let _ = self.socket.shutdown(Shutdown::Both);
-        }
-        bytes.len()
     }
 
     /// Reads. `WouldBlock` if nothing is there, `Interrupted` if it takes another turn: in this one
@@ -167,7 +169,7 @@ impl Stream {
 
     /// Begins a session with the first bytes of the client.
     fn shake_hands(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        let Cipher::Due(server) = &self.cipher else {
+        let Cipher::Due(server, _) = &self.cipher else {
             return Ok(());
         };
         let mut session = Session::new(server)?;
@@ -180,16 +182,20 @@ impl Stream {
     }
 
     fn read_encrypted(&mut self, room: &mut [u8], steps: &mut usize) -> io::Result<Got> {
-        if matches!(self.cipher, Cipher::Due(_)) {
+        if let Cipher::Due(_, early) = &mut self.cipher {
             if *steps == 0 {
                 return Err(io::ErrorKind::Interrupted.into());
             }
-            let got = self.read_plain(room)?;
-            if got.len == 0 {
-                return Ok(got);
+            let mut early = mem::take(early);
+            if early.is_empty() {
+                let got = self.read_plain(room)?;
+                if got.len == 0 {
+                    return Ok(got);
+                }
+                early.extend_from_slice(&room[..got.len]);
             }
             *steps -= 1;
-            self.shake_hands(&room[..got.len])?;
+            self.shake_hands(&early)?;
         }
         self.decrypt(room, steps)
     }
@@ -232,10 +238,13 @@ impl Stream {
             };
             let received = session.receive(&mut socket);
             emptied = socket.emptied;
+            if shakes_hands && !is_nothing(&received) {
+                // What fails takes as much time as what does not.
+                *steps -= 1;
+            }
             if self.heed(received)? == 0 {
                 return Ok(Got { len: 0, emptied });
             }
-            *steps -= usize::from(shakes_hands);
         }
         Err(io::ErrorKind::Interrupted.into())
     }
@@ -249,6 +258,10 @@ impl Stream {
             Ok(len) => flushed.map(|()| len),
         }
     }
+}
+
+fn is_nothing(received: &io::Result<usize>) -> bool {
+    matches!(received, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
 /// A socket that tells whether it was emptied.

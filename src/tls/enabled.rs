@@ -16,6 +16,9 @@ const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 /// What a client may say before the two sides have agreed, in bytes; some 2000 are usual.
 const HANDSHAKE_LEN_MAX: usize = 16 * 1024;
 
+/// The most that a session holds of what has come and is not whole: a record.
+const PARTIAL_LEN_MAX: usize = 18 * 1024;
+
 /// The most that a session holds of what is to be sent, in bytes.
 const UNSENT_LEN_MAX: usize = 16 * 1024;
 
@@ -121,7 +124,7 @@ impl Session {
     pub fn receive(&mut self, from: &mut dyn Read) -> io::Result<usize> {
         let inner = &mut *self.0;
         let len = inner.tls.read_tls(from)?;
-        inner.partial += len;
+        inner.partial = (inner.partial + len).min(PARTIAL_LEN_MAX);
         let shook_hands = inner.tls.is_handshaking();
         let state = inner.tls.process_new_packets();
         let state = state.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
