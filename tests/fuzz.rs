@@ -104,6 +104,12 @@ fn operators_words() -> Vec<Vec<u8>> {
         words.push(format!("{setting}\n"));
         words.push(format!("--{setting}"));
     }
+    words.push(
+        "tracker udp://a.example:80/announce file 3 1 2.5 1 0.5 30 200 1700000000\n\
+         tracker https://b.example:443/announce?x=1 list 0 9 0 3 1 -1 0 1699990000\n\
+         node 8.8.8.8:6881\nnode [2a00::1]:6881\n"
+            .to_owned(),
+    );
     words.push("-i ::1 -p 80 -P 81 -A 10.0.0.0/8 -u nobody -d . -w list -t".to_owned());
     words.into_iter().map(String::into_bytes).collect()
 }

@@ -39,6 +39,7 @@ targets! {
     hash_list,
     key_list,
     livesync_packet,
+    meta_state,
     net_list,
     peer_talk,
     proxy_preface,
@@ -191,6 +192,12 @@ pub fn request_head(bytes: &[u8]) {
 pub fn peer_talk(bytes: &[u8]) {
     let (piece, said) = bytes.split_first().unwrap_or((&1, b""));
     trackerd::meta::overhear(said, (*piece).into());
+}
+
+/// What is understood of what an earlier run has kept of other trackers is kept again, the same.
+pub fn meta_state(bytes: &[u8]) {
+    let whole = [b"trackerd meta 1\n", bytes].concat();
+    assert!([bytes, &whole].into_iter().all(trackerd::meta::is_kept));
 }
 
 /// Who manages is heard only as the guard has it, and every answer is a response with its length.

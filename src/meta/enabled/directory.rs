@@ -259,6 +259,19 @@ impl Directory {
     }
 }
 
+/// Takes up what was kept, for fuzzers. Whether what is understood of it is kept again, the same,
+/// and trackers can be judged by it.
+pub fn is_kept(text: &[u8]) -> bool {
+    let wall = 1_700_000_000;
+    let (mut first, mut second) = (Directory::default(), Directory::default());
+    let nodes = first.load(text, wall);
+    let kept = first.save(&nodes);
+    let same = second.load(kept.as_bytes(), wall) == nodes && second.save(&nodes) == kept;
+    let health = first.iter().map(|(_, upstream)| &upstream.health);
+    let scores = health.flat_map(|health| [health.ratio(), health.score(7)]);
+    same && { scores }.all(|score| (0.0..=1.1).contains(&score))
+}
+
 fn share(text: &str, max: f32) -> Option<f32> {
     let number: f32 = text.parse().ok()?;
     (0.0..=max).contains(&number).then_some(number)

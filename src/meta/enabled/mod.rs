@@ -21,6 +21,7 @@ mod tend;
 #[cfg(test)]
 mod tests;
 
+pub use directory::is_kept;
 pub use engine::Engine;
 pub use job::{Failure, Found, Job};
 pub use probe::overhear;
