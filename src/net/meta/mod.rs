@@ -59,6 +59,8 @@ enum Letter {
 #[derive(Clone, Debug)]
 struct Terms {
     settings: Settings,
+    /// Files of trackers.
+    upstreams: Vec<PathBuf>,
     /// Where to keep what is known.
     state: Option<PathBuf>,
 }
@@ -167,6 +169,7 @@ impl Service {
                 own: self.own.clone(),
                 ..policy.settings()
             },
+            upstreams: config.meta.upstreams.clone(),
             state: config.meta.state.clone(),
         };
         match &self.link {

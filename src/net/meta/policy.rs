@@ -151,17 +151,32 @@ fn fatal(path: &Path, what: String) -> Fatal {
     Fatal::new(Exit::NoInput, path.display().to_string(), what)
 }
 
+/// The texts of files of trackers, if these are not those known. All empty, they may just be being
+/// written.
+///
+/// # Errors
+/// When one can't be read.
+pub fn changed_lists(paths: &[PathBuf], known: &[Vec<u8>]) -> Result<Option<Vec<Vec<u8>>>, Fatal> {
+    let texts = tracker_lists(paths)?;
+    let is_news = texts != known && texts.iter().any(|text| !text.is_empty());
+    Ok(is_news.then_some(texts))
+}
+
+fn tracker_lists(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Fatal> {
+    let texts = paths.iter().map(|path| {
+        let text = file::read_regular(path, TRACKERS_BYTES_MAX);
+        text.map_err(|error| fatal(path, error.to_string()))
+    });
+    texts.collect()
+}
+
 fn settings(config: &Config) -> Result<Settings, Fatal> {
     let config::Meta {
         upstreams,
         list_urls,
         ..
     } = &config.meta;
-    let texts = upstreams.iter().map(|path| {
-        let text = file::read_regular(path, TRACKERS_BYTES_MAX);
-        text.map_err(|error| fatal(path, error.to_string()))
-    });
-    let texts = texts.collect::<Result<_, _>>()?;
+    let texts = tracker_lists(upstreams)?;
     let usual = || LIST_URLS.map(str::to_owned).to_vec();
     let meta = &config.meta;
     Ok(Settings {
@@ -218,6 +233,27 @@ mod tests {
         ] {
             assert_eq!(asks(url.as_bytes()), expected, "{url}");
         }
+    }
+
+    #[test]
+    fn files_of_trackers_are_taken_when_they_have_changed() {
+        let dir = std::env::temp_dir();
+        let name = |n| dir.join(format!("trackerd-trackers-{}-{n}", std::process::id()));
+        let paths = [name(1), name(2)];
+        let write = |n: usize, text: &str| std::fs::write(&paths[n], text).unwrap();
+        write(0, "udp://a.example:1\n");
+        write(1, "");
+        let known = changed_lists(&paths, &[]).unwrap().unwrap();
+        assert_eq!(known, [&b"udp://a.example:1\n"[..], b""]);
+        assert_eq!(changed_lists(&paths, &known).unwrap(), None);
+        write(0, "");
+        assert_eq!(changed_lists(&paths, &known).unwrap(), None);
+        write(1, "udp://b.example:1\n");
+        let texts = changed_lists(&paths, &known).unwrap().unwrap();
+        assert_eq!(texts, [&b""[..], b"udp://b.example:1\n"]);
+        std::fs::remove_file(&paths[0]).unwrap();
+        assert!(changed_lists(&paths, &known).is_err());
+        std::fs::remove_file(&paths[1]).unwrap();
     }
 
     #[test]

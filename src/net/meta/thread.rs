@@ -14,6 +14,7 @@ use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use crate::meta::{Engine, Failure, Found, Job, Millis, Outside, Sources};
+use crate::net::meta::policy::changed_lists;
 use crate::net::meta::{Board, Letter, Terms, Word};
 use crate::router::Wake;
 use crate::sys::clock::{self, Clock};
@@ -31,6 +32,9 @@ const DATAGRAM_LEN_MAX: usize = 8192;
 
 /// How often what is known is written down at most, for the sake of flash memory.
 const SAVE_MILLIS: Millis = 10 * 60_000;
+
+/// How often files of trackers are looked at.
+const LOOK_MILLIS: Millis = 10 * 60_000;
 
 /// How often figures are put up at most.
 const BOARD_MILLIS: Millis = 1000;
@@ -69,6 +73,8 @@ pub struct Thread {
     /// What was written down last, and when.
     saved: String,
     saved_at: Millis,
+    /// When files of trackers were looked at last.
+    looked_at: Millis,
     /// Words for which workers had no room.
     unheard: u32,
 }
@@ -126,6 +132,7 @@ impl Thread {
             running: 0,
             saved,
             saved_at: now,
+            looked_at: now,
             unheard: 0,
         }))
     }
@@ -181,6 +188,9 @@ impl Thread {
             self.tell(now);
             if now.saturating_sub(self.saved_at) > SAVE_MILLIS {
                 self.save(now);
+            }
+            if now.saturating_sub(self.looked_at) > LOOK_MILLIS {
+                self.look(now);
             }
             let due = self
                 .put_up(now)
@@ -307,6 +317,20 @@ impl Thread {
             Err(_) => self.unheard = self.unheard.wrapping_add(1),
         }
         sent.is_ok()
+    }
+
+    /// Looks whether files of trackers have changed.
+    fn look(&mut self, now: Millis) {
+        self.looked_at = now;
+        match changed_lists(&self.terms.upstreams, &self.terms.settings.texts) {
+            Ok(None) => {}
+            Ok(Some(texts)) => {
+                self.terms.settings.texts = texts;
+                self.engine.obey(now, self.terms.settings.clone());
+                log::info!("meta: the files of trackers have changed, and were read again");
+            }
+            Err(error) => log::warn!("meta: {error}; the trackers in force stay"),
+        }
     }
 
     /// Puts up how it goes, for workers to read; when to do it again if nothing happens before.
