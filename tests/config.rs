@@ -381,6 +381,7 @@ fn every_setting_by_its_long_name_and_by_its_others() {
             format: "text",
             syslog: None,
             addresses: "prefix",
+            access: None,
         },
     };
     assert_eq!(config, expected);

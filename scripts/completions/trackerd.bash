@@ -55,6 +55,7 @@ _trackerd() {
         --log.format
         --log.target
         --log.addresses
+        --log.access
         --interval
         --tracker.interval
         --tracker.interval_jitter
@@ -286,6 +287,9 @@ _trackerd() {
         ;;
     --log.addresses)
         mapfile -t COMPREPLY < <(compgen -W 'full prefix none' -- "$current")
+        ;;
+    --log.access)
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
         ;;
     --interval | --tracker.interval)
         :

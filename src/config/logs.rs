@@ -7,12 +7,14 @@ use std::path::PathBuf;
 pub struct Log {
     /// The least important messages to write: error, warn, info, debug or trace.
     pub level: &'static str,
-    /// How messages are written: `text` or `json`.
+    /// How messages and requests are written: `text` or `json`.
     pub format: &'static str,
     /// The socket of the system's log, if that takes the messages.
     pub syslog: Option<PathBuf>,
     /// How much of clients' addresses is written: `full`, `prefix` or `none`.
     pub addresses: &'static str,
+    /// The file that takes a line for each request, if one does.
+    pub access: Option<PathBuf>,
 }
 
 /// What was said of it so far.
@@ -22,6 +24,7 @@ pub struct LogSaid {
     pub format: Option<&'static str>,
     pub syslog: Option<PathBuf>,
     pub addresses: Option<&'static str>,
+    pub access: Option<PathBuf>,
 }
 
 /// Where the system's log listens.
@@ -49,6 +52,7 @@ impl LogSaid {
             format: self.format.unwrap_or("text"),
             syslog: self.syslog,
             addresses: self.addresses.unwrap_or("full"),
+            access: self.access,
         }
     }
 }

@@ -436,6 +436,7 @@ impl Conn {
                         head,
                         bytes: &bytes[done..done + len],
                         from: self.from.ip(),
+                        encrypted: self.stream.is_encrypted(),
                         opted: self.opted,
                         ticket,
                     };
@@ -514,14 +515,14 @@ impl Conn {
 
     /// Answers what can't be understood.
     fn fail(&mut self, status: Status, office: &mut Office<'_>, with: &mut Workspace) {
-        office
-            .desk
-            .counters
-            .count(self.family(), Count::HttpMalformed);
+        let desk = &mut *office.desk;
+        desk.counters.count(self.family(), Count::HttpMalformed);
         let begun = with.out.len();
         http::emit_fault(status, &mut with.out);
         with.traffic.answer(&with.out[begun..]);
         self.state = State::Leaving { swallow: true };
+        let encrypted = self.stream.is_encrypted();
+        http::note_fault(self.from.ip(), encrypted, &with.out[begun..], desk);
     }
 
     /// What follows when output was written, as far as the kernel took it.

@@ -11,6 +11,7 @@ use crate::net::Router;
 use crate::net::desk::Desk;
 use crate::net::errands::Errands;
 use crate::net::inquiry::Hatch;
+use crate::net::journal::Book;
 use crate::net::memory::Shares;
 use crate::net::rates::Board;
 use crate::net::rules::Rules;
@@ -56,6 +57,8 @@ pub struct Shared {
     pub shares: Shares,
     /// What is counted beside the workers.
     pub beside: Arc<Mutex<Counters>>,
+    /// Where requests are written down, if they are.
+    pub book: Arc<Book>,
     /// The connections of all workers.
     pub seats: Arc<Seats>,
     /// Where snapshots are asked for, if there are any.
@@ -82,6 +85,7 @@ impl Shared {
             panics: AtomicUsize::new(0),
             shares: Shares::new(workers),
             beside: Arc::default(),
+            book: Arc::default(),
             seats: Seats::new(workers),
             snapshots: keeps.then(|| Snapshots::new(workers, rules.snapshot_interval)),
             rules: Mutex::new(rules),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::access::{Cookie, Gate, Modest, Pace};
 use crate::config::Intervals;
 use crate::meta::Millis;
+use crate::net::journal::{Book, Visitors};
 use crate::net::memory::Budget;
 use crate::net::meta::{Policy, Relay};
 use crate::net::requests::Requests;
@@ -63,6 +64,8 @@ pub struct Terms {
     pub failed: u32,
     /// The most connections of all workers together.
     pub connections_max: usize,
+    /// Whether requests are written to a file.
+    pub log_access: bool,
     /// Whether completed downloads are written to the standard output.
     pub log_completed: bool,
     /// Whether those who come much too early are counted by their networks.
@@ -92,7 +95,7 @@ pub struct Promise {
 const WATCH_SECS: Seconds = 60;
 
 /// What the operator can do something about.
-const WATCHED: [(Count, &str); 7] = [
+const WATCHED: [(Count, &str); 8] = [
     (
         Count::TcpRefused,
         "connections turned away: see http.connections_max",
@@ -107,6 +110,10 @@ const WATCHED: [(Count, &str); 7] = [
         "requests turned away of sources that ask too often: see limit.*",
     ),
     (Count::Bans, "bans of sources: see limit.strikes"),
+    (
+        Count::AccessLost,
+        "requests not written, since too many waited for that: see log.access",
+    ),
     (
         Count::Evicted,
         "new torrents of one peer made room for others: see tracker.memory_limit, max_torrents \
@@ -157,6 +164,8 @@ pub struct Desk {
     pub woodpeckers: Networks,
     /// Requests kept for `/stats?mode=fulllog`.
     pub requests: Requests,
+    /// Those that are written to a file.
+    pub visitors: Visitors,
     /// Who had the list of all torrents lately, at whatever worker.
     pub modest: Arc<Mutex<Modest>>,
     /// What there was in the last hour, at all workers.
@@ -199,6 +208,7 @@ impl Desk {
             numwants: Tally::default(),
             woodpeckers: Networks::default(),
             requests: Requests::default(),
+            visitors: Visitors::default(),
             modest,
             history: Arc::default(),
             tracker_id,
@@ -240,7 +250,9 @@ impl Desk {
     }
 
     /// Goes by other rules from now on.
-    pub fn obey(&mut self, rules: Rules) {
+    pub fn obey(&mut self, rules: Rules, book: &Arc<Book>) {
+        let is_kept = rules.terms.log_access;
+        self.visitors.keep(is_kept.then_some(book));
         self.terms = rules.terms;
         self.gate = rules.gate;
         self.tls = rules.tls;
@@ -272,9 +284,10 @@ impl Desk {
         }
     }
 
-    /// Once a second: says once a minute what went wrong for want of room, and how often. Strangers
-    /// can't fill the log with more.
+    /// Once a second: hands in who was here, and says once a minute what went wrong for want of
+    /// room, and how often. Strangers can't fill the log with more.
     pub fn watch(&mut self) {
+        self.visitors.hand_in(&mut self.counters);
         if self.now.saturating_sub(self.watched) < WATCH_SECS {
             return;
         }

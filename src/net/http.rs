@@ -31,6 +31,8 @@ pub struct Asked<'a> {
     pub bytes: &'a [u8],
     /// The other end of the connection; behind a proxy, the client.
     pub from: IpAddr,
+    /// Whether it came encrypted.
+    pub encrypted: bool,
     /// Whether announces are meant for other trackers too, whatever they say.
     pub opted: bool,
     /// Where an answer goes that is not known at once.
@@ -110,6 +112,16 @@ impl Http {
         let proxies = &office.desk.gate.proxies;
         let from = proxies.client(asked.from, asked.head.headers.named(&proxies.header));
         let asked = &Asked { from, ..*asked };
+        let begun = out.len();
+        let outcome = self.answer(asked, office, out);
+        if office.desk.visitors.are_noted() {
+            note(asked, &out[begun..], office.desk);
+        }
+        outcome
+    }
+
+    fn answer(&mut self, asked: &Asked<'_>, office: &mut Office<'_>, out: &mut Vec<u8>) -> Outcome {
+        let from = asked.from;
         let desk = &mut *office.desk;
         desk.requests.keep(&desk.gate.watched, from, asked.bytes);
         let mut pending = Pending {
@@ -353,6 +365,38 @@ impl Http {
         failure.emit(&mut self.body);
         Outcome::Answered(pending.text(&self.body, out))
     }
+}
+
+/// Writes down, if it is wanted, that something came that can't be understood.
+pub fn note_fault(from: IpAddr, encrypted: bool, response: &[u8], desk: &mut Desk) {
+    if desk.visitors.are_noted() {
+        let visitors = &mut desk.visitors;
+        visitors.note_http(desk.now, encrypted, from, "malformed", None, response);
+    }
+}
+
+/// Writes a request down, and what is said to it at once.
+#[cold]
+fn note(asked: &Asked<'_>, response: &[u8], desk: &mut Desk) {
+    let (path, query) = query::split(asked.head.target);
+    let query = query.unwrap_or_default();
+    let mut hashes = Vec::new();
+    let kind = match named(path, &desk.terms) {
+        Page::Tracker(place::Page::Announce) => {
+            let said = query::Announce::parse(query);
+            hashes.extend(said.ok().map(|said| said.info_hash));
+            "announce"
+        }
+        Page::Tracker(place::Page::Scrape) => {
+            // What is wrong with it is in the answer.
+            let _ = query::parse_scrape(query, &mut hashes);
+            "scrape"
+        }
+        _ => "page",
+    };
+    let (encrypted, from, hash) = (asked.encrypted, asked.from, hashes.first().copied());
+    let visitors = &mut desk.visitors;
+    visitors.note_http(desk.now, encrypted, from, kind, hash, response);
 }
 
 /// Passes an announce on to other trackers, if that is wanted.

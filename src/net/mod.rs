@@ -143,6 +143,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     let rules = Rules::new(config, grants, Occasion::Start)?;
     let shared = Arc::new(Shared::new(rules, workers, keeper.is_some()));
     let owners = Owners::new(workers, random().map_err(os("entropy"))?);
+    journal::open(config, &shared)?;
     if workers > 1 {
         steer(&bound, &owners);
     }
@@ -195,6 +196,7 @@ fn end(
         link.close();
     }
     workers.into_iter().try_for_each(join)?;
+    shared.book.finish();
     // Should it fail, other nodes hear of it when peers announce again.
     bus.into_iter().for_each(|bus| drop(bus.join()));
     Ok(())

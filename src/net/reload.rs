@@ -221,6 +221,9 @@ impl Clerk {
                 self.meta.obey(&config, &mut rules);
                 self.config = config;
                 self.set_tempo();
+                if let Err(fatal) = journal::open(&self.config, &self.shared) {
+                    log::warn!("{fatal}; requests are written where they were");
+                }
                 let old = self.shared.replace(rules, &self.wakes);
                 log::info!("reload: done");
                 retire_torrents(&old.gate.torrents);

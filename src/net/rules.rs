@@ -335,6 +335,7 @@ fn terms(config: &Config, grants: Grants, budget: Budget) -> Terms {
         stats_path: config.stats_path.clone(),
         metrics_path: config.metrics_path.clone(),
         log_completed: config.log_completed,
+        log_access: config.log.access.is_some(),
         woodpeckers: config.woodpeckers,
         full_scrape_interval: config.full_scrape_interval,
         budget,

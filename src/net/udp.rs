@@ -163,7 +163,13 @@ impl Udp {
                 if outbox.is_full() {
                     flush(outbox, &sockets[listener], office.desk);
                 }
+                let before = (office.desk.visitors.are_noted())
+                    .then(|| (outbox.waiting().len(), ignored(office.desk)));
                 answer(bytes, (listener, opted), source, outbox, &mut office);
+                if let Some((waiting, ignored)) = before {
+                    let reply = outbox.waiting().get(waiting).map(Vec::as_slice);
+                    note(bytes, source, reply, ignored, office.desk);
+                }
             }
             // Whose sender makes no sense.
             desk.counters.add(*family, Count::UdpMalformed, nameless);
@@ -187,6 +193,20 @@ impl Udp {
             self.outbox_of = listener;
         }
     }
+}
+
+/// Requests that were not answered so far.
+fn ignored(desk: &Desk) -> u64 {
+    desk.counters.total(Count::UdpUnanswered)
+}
+
+/// Writes a request down, and what is said to it.
+#[cold]
+fn note(bytes: &[u8], source: Source, reply: Option<&[u8]>, before: u64, desk: &mut Desk) {
+    let is_ignored = ignored(desk) > before;
+    let ip = source.addr.ip();
+    desk.visitors
+        .note_udp(desk.now, ip, bytes, reply, is_ignored);
 }
 
 fn flush(outbox: &mut Outbox, listener: &Listener, desk: &mut Desk) {

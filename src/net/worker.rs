@@ -250,6 +250,8 @@ impl Worker {
                 _ => {}
             }
             if self.shared.stopping.load(Ordering::Acquire) {
+                let desk = &mut self.lanes.desk;
+                desk.visitors.hand_in(&mut desk.counters);
                 if let Some(livesync) = &mut self.lanes.livesync {
                     livesync.leave(&mut self.lanes.desk);
                 }
@@ -292,7 +294,7 @@ impl Worker {
             router.restrict(rules.quota);
             router.keep_woodpeckers(rules.terms.woodpeckers);
             router.keep_completed(rules.terms.log_completed);
-            lanes.desk.obey(rules);
+            lanes.desk.obey(rules, &self.shared.book);
             lanes.desk.follow(self.shared.pace());
         }
         if lanes.desk.relay.is_some() {

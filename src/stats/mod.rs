@@ -178,10 +178,12 @@ pub enum Count {
     Snapshots,
     /// Those that couldn't be.
     SnapshotFailures,
+    /// Requests that could not be written to the access log.
+    AccessLost,
 }
 
 /// Every count by name, in order.
-pub const COUNTS: [(Count, &str); 76] = [
+pub const COUNTS: [(Count, &str); 77] = [
     (Count::TcpAccept, "tcp accepted"),
     (Count::TcpRefused, "tcp refused"),
     (Count::HttpAnnounce, "http announces"),
@@ -258,6 +260,7 @@ pub const COUNTS: [(Count, &str); 76] = [
     (Count::BusFailures, "bus failures"),
     (Count::Snapshots, "snapshots"),
     (Count::SnapshotFailures, "snapshot failures"),
+    (Count::AccessLost, "access log lost"),
 ];
 
 /// The counters of one worker, or the sum of several.

@@ -55,6 +55,19 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Opens a regular file to be written to at its end, made if there is none (mode 0640, less the
+/// umask).
+pub fn append_regular(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    // Opening a fifo would wait for its other end, or fail.
+    let options = options.append(true).create(true).mode(0o640);
+    let file = options.custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    Ok(file)
+}
+
 /// Makes a file that only its owner may read. A file of that name gives way to it; what a link of
 /// that name leads to stays.
 pub fn create_private(path: &Path) -> io::Result<File> {

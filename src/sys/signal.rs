@@ -51,6 +51,8 @@ impl Signals {
             for (number, _) in WANTED {
                 libc::sigaddset(&mut set, number);
             }
+            // That a file may get no larger is an error of who writes to it, and no end.
+            libc::sigaddset(&mut set, libc::SIGXFSZ);
             let failed = libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
             if failed != 0 {
                 return Err(io::Error::from_raw_os_error(failed));

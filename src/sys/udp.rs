@@ -114,6 +114,15 @@ impl Outbox {
         self.filled == 0
     }
 
+    /// The replies that wait to be sent.
+    pub fn waiting(&self) -> &[Vec<u8>] {
+        let waiting = &self.bytes[..self.filled];
+        match waiting {
+            [rest @ .., last] if last.is_empty() => rest,
+            all => all,
+        }
+    }
+
     /// An empty buffer for a reply to `source`; it goes out with the next [`send`](Self::send), or
     /// not at all if it is left empty.
     ///

@@ -70,12 +70,17 @@ fn who_watches_a_long_start_sees_it_go_on() {
 #[cfg(feature = "journal")]
 mod journal {
     use std::fs;
+    use std::io::Write;
+    use std::net::TcpStream;
     use std::os::unix::net::UnixDatagram;
     use std::path::Path;
 
-    use crate::harness::PATIENCE;
+    use crate::harness::http::Http;
     use crate::harness::json::Json;
+    use crate::harness::peer::{Announce, torrent};
     use crate::harness::tracker::{Setup, Tracker};
+    use crate::harness::udp::Udp;
+    use crate::harness::{PATIENCE, eventually};
 
     #[test]
     fn messages_in_json_are_an_object_each() {
@@ -207,6 +212,164 @@ mod journal {
         fs::remove_file(&path).unwrap();
         hang_up(&tracker);
         syslog_inside.hear("the settings in force stay");
+        tracker.stop();
+    }
+
+    /// One that writes its requests to a file `access`.
+    fn noting(setup: Setup) -> (Setup, std::path::PathBuf) {
+        let path = setup.path("access");
+        let line = format!("log.access {}", path.display());
+        (setup.open_folder().setting(&line), path)
+    }
+
+    /// The lines of the file, once there are so many, without the time.
+    #[track_caller]
+    fn lines(path: &Path, len: usize) -> Vec<String> {
+        let read = || fs::read_to_string(path).unwrap_or_default();
+        eventually("lines", || read().matches('\n').count() >= len);
+        let text = read();
+        let lines = text.lines().map(|line| {
+            let (time, rest) = line.split_once(' ').unwrap();
+            assert!(time.len() == 20 && time.ends_with('Z'), "{line}");
+            rest.to_owned()
+        });
+        lines.collect()
+    }
+
+    /// Some of every kind; what the file has of them, the addresses left out.
+    fn visit(tracker: &Tracker) -> Vec<String> {
+        let hash = torrent(1);
+        let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut http = Http::connect(tracker.tcp());
+        http.announce(&Announce::seeder(hash, 7001));
+        http.get("/announce?port=1");
+        http.get("/stats?mode=peer");
+        http.get("/nowhere");
+        let mut udp = Udp::connect(tracker.udp());
+        udp.announce(&Announce::leecher(hash, 7002));
+        udp.scrape(&[hash]);
+        udp.id ^= 1;
+        udp.socket.send(b"nonsense").unwrap();
+        [
+            format!("announce {name} ok"),
+            "announce - refused: Your client forgot to send your torrent's info_hash. Please \
+             upgrade your client."
+                .into(),
+            "page - ok".into(),
+            "page - 404".into(),
+            "connect - ok".into(),
+            format!("announce {name} ok"),
+            format!("scrape {name} ok"),
+            "malformed - none".into(),
+        ]
+        .into()
+    }
+
+    fn requests_are_written(workers: usize) {
+        let (setup, path) = noting(Setup::new());
+        let tracker = setup.workers(workers).start();
+        let expected = visit(&tracker);
+        let mut stream = TcpStream::connect(tracker.tcp()).unwrap();
+        stream.write_all(b"HOW DO\r\n\r\n").unwrap();
+        let mut found = lines(&path, expected.len() + 1);
+        let mut expected: Vec<_> = expected
+            .iter()
+            .enumerate()
+            .map(|(at, line)| {
+                let protocol = if at < 4 { "http" } else { "udp" };
+                format!("{protocol} ipv4 127.0.0.1 {line}")
+            })
+            .chain(["http ipv4 127.0.0.1 malformed - 405".to_owned()])
+            .collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected);
+        tracker.stop();
+    }
+    crate::for_workers!(requests_are_written);
+
+    #[test]
+    fn requests_in_json_tell_no_more_of_addresses_than_is_wanted() {
+        for (addresses, address) in [("prefix", Some("127.0.0.0/24")), ("none", None)] {
+            let (setup, path) = noting(Setup::new().setting("log.format json"));
+            let setup = setup.setting(&format!("log.addresses {addresses}"));
+            let tracker = setup.start();
+            let expected = visit(&tracker);
+            let read = || fs::read_to_string(&path).unwrap_or_default();
+            eventually("lines", || read().lines().count() == expected.len());
+            for line in read().lines() {
+                let visit = Json::parse(line);
+                let found = visit.find("address").map(|_| visit.text("address"));
+                assert_eq!((visit.text("family"), found), ("ipv4", address));
+                assert!(!line.contains("127.0.0.1"), "{line}");
+            }
+            tracker.stop();
+        }
+    }
+
+    #[test]
+    fn the_file_is_opened_anew_on_sighup_and_closed_when_it_is_not_wanted() {
+        let (setup, path) = noting(Setup::new());
+        let tracker = setup.start();
+        visit(&tracker);
+        assert_eq!(lines(&path, 8).len(), 8);
+        let old = path.with_extension("old");
+        fs::rename(&path, &old).unwrap();
+        tracker.reload("reload: done");
+        Udp::connect(tracker.udp());
+        assert_eq!(lines(&path, 1), ["udp ipv4 127.0.0.1 connect - ok"]);
+        assert_eq!(lines(&old, 8).len(), 8);
+        // A file that can't be opened changes nothing.
+        tracker.configure("listen.tcp_udp 127.0.0.1:0\nlog.access /nowhere/access\n");
+        tracker.reload("reload: done");
+        tracker.wait_for_line("requests are written where they were");
+        Udp::connect(tracker.udp());
+        assert_eq!(lines(&path, 2).len(), 2);
+        tracker.configure("listen.tcp_udp 127.0.0.1:0\n");
+        tracker.reload("reload: done");
+        Udp::connect(tracker.udp());
+        // What comes at the end is written before the end.
+        let line = format!(
+            "listen.tcp_udp 127.0.0.1:0\nlog.access {}\n",
+            path.display()
+        );
+        tracker.configure(&line);
+        tracker.reload("reload: done");
+        Udp::connect(tracker.udp());
+        tracker.stop_and(|_| assert_eq!(lines(&path, 3).len(), 3));
+    }
+
+    #[test]
+    fn a_disk_that_is_full_costs_lines_only() {
+        // What is no regular file could block.
+        let setup = Setup::new().setting("log.access /dev/null");
+        let ended = setup.run();
+        assert!(
+            ended.stderr.contains("/dev/null: not a regular file"),
+            "{ended:?}"
+        );
+        let (setup, path) = noting(Setup::new().short_files());
+        let tracker = setup.start();
+        let mut http = Http::connect(tracker.tcp());
+        let mut turn_pages = || (0..30).for_each(|_| assert_eq!(http.get("/no").status, 404));
+        turn_pages();
+        tracker.wait_for_line("requests are not written");
+        let lost = || {
+            let mut http = Http::connect(tracker.tcp());
+            let counters = http.get("/stats?mode=counters").text();
+            let line = counters
+                .lines()
+                .find(|line| line.contains("access log lost"));
+            let mut words = line.unwrap().split_whitespace();
+            words.any(|word| word.parse().is_ok_and(|lost: u64| lost > 0))
+        };
+        eventually("it is counted", lost);
+        let len = fs::read(&path).unwrap().len();
+        assert!(len == 512 || len == 1024, "{len}");
+        fs::rename(&path, path.with_extension("old")).unwrap();
+        tracker.reload("reload: done");
+        turn_pages();
+        assert!(lines(&path, 2).contains(&"http ipv4 127.0.0.1 page - 404".into()));
         tracker.stop();
     }
 }

@@ -96,6 +96,13 @@ impl Setup {
         self
     }
 
+    /// No file may get longer than half a KiB.
+    #[cfg(feature = "journal")]
+    pub fn short_files(mut self) -> Setup {
+        self.limit = Some("-f 1".into());
+        self
+    }
+
     /// In a network namespace.
     pub fn inside(mut self, end: &End) -> Setup {
         self.namespace = Some(end.name().to_owned());

@@ -34,7 +34,7 @@ pub(super) const LOG: &[Setting] = &[
         key: "log.format",
         value: "FORMAT",
         default: "text",
-        help: "How to write messages",
+        help: "How to write messages, and requests if log.access has them written",
         feature: "journal",
         kind: Kind::Word(&["text", "json"], |d| &mut d.log.format),
         ..ROW
@@ -54,6 +54,14 @@ pub(super) const LOG: &[Setting] = &[
         default: "full",
         help: "How much of clients' addresses to write; the prefix is a /24 or /48",
         kind: Kind::Word(&["full", "prefix", "none"], |d| &mut d.log.addresses),
+        ..ROW
+    },
+    Setting {
+        key: "log.access",
+        value: "FILE",
+        help: "Write a line to this file for each request; SIGHUP opens it anew",
+        feature: "journal",
+        kind: Kind::Path(|d| &mut d.log.access),
         ..ROW
     },
 ];

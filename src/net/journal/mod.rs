@@ -1,8 +1,9 @@
-//! What the tracker says of what happens.
+//! What the tracker says of what happens: messages, and if it is wanted a line for each request.
 //!
 //! Messages go to the standard error as text, from every build. With the feature `journal` they can
-//! be in JSON and go to the system's log. How much is told of clients' addresses is for the
-//! operator to say.
+//! be in JSON and go to the system's log; and requests are gathered by the workers and written to a
+//! file by a thread of its own, for which nobody waits. How much is told of clients' addresses is
+//! for the operator to say, and holds for all of it.
 
 #[cfg(not(feature = "journal"))]
 mod disabled;
@@ -18,8 +19,11 @@ pub use enabled::*;
 pub use privacy::privacy;
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::config::Config;
+use crate::error::{Exit, Fatal};
+use crate::net::control::Shared;
 
 /// Where messages go, whole lines at a time.
 pub struct Outlet;
@@ -43,6 +47,22 @@ pub fn keep_to(config: &Config) {
     log::set_max_level(level(config));
     privacy::keep_to(config.log.addresses);
     redirect(config);
+}
+
+/// Opens the file that requests are written to, if there is one, or opens it anew.
+///
+/// # Errors
+/// When it can't be opened.
+pub fn open(config: &Config, shared: &Shared) -> Result<(), Fatal> {
+    let opened = shared.book.open(config, shared.clock, &shared.beside);
+    opened.map_err(|error| {
+        let path = config.log.access.as_deref().unwrap_or(Path::new(""));
+        Fatal::new(
+            Exit::of(&error),
+            path.display().to_string(),
+            error.to_string(),
+        )
+    })
 }
 
 /// Says that the tracker serves: a line that others wait for, however much is to be written.

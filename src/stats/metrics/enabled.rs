@@ -76,6 +76,8 @@ const ROWS: &[Row] = &[
     ("snapshots", "Snapshots, by what came of them.",
         &[(Count::Snapshots, "outcome=\"written\","),
             (Count::SnapshotFailures, "outcome=\"failed\",")]),
+    ("access_log_lost", "Requests that could not be written to the access log.",
+        &[(Count::AccessLost, "")]),
     ("livesync_packets", "Packets of live sync.",
         &[(Count::SyncReceived, "what=\"received\","), (Count::SyncRefused, "what=\"refused\","),
             (Count::SyncMalformed, "what=\"malformed\","), (Count::SyncSent, "what=\"sent\","),

@@ -1,7 +1,11 @@
-//! Messages in every form.
+//! Messages in every form, and requests.
 
+mod book;
 mod lines;
 mod syslog;
+mod visit;
+
+pub use book::{Book, Visitors};
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
