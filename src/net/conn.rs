@@ -464,7 +464,7 @@ impl Conn {
                         self.count_answer(begun, with);
                     }
                 }
-                Err(status) => self.fail(status, office, with),
+                Err(status) => self.fail(status, office.desk, with),
             }
         }
         (done, quest)
@@ -507,15 +507,14 @@ impl Conn {
                 len + self.stream.begin(&bytes[len..])
             }
             Err(Malformed) => {
-                self.fail(Status::BAD_REQUEST, office, with);
+                self.fail(Status::BAD_REQUEST, office.desk, with);
                 0
             }
         }
     }
 
     /// Answers what can't be understood.
-    fn fail(&mut self, status: Status, office: &mut Office<'_>, with: &mut Workspace) {
-        let desk = &mut *office.desk;
+    fn fail(&mut self, status: Status, desk: &mut Desk, with: &mut Workspace) {
         desk.counters.count(self.family(), Count::HttpMalformed);
         let begun = with.out.len();
         http::emit_fault(status, &mut with.out);
