@@ -199,9 +199,12 @@ impl Bench<'_> {
     /// How long ago this was. Where a clock was not set, or has gone backwards since, nobody knows,
     /// and no time has passed: the peers expire as if they had just been heard of.
     fn age(&mut self, written: u64, taken: Seconds) -> Seconds {
-        match self.wall.checked_sub(written.saturating_add(taken.into())) {
-            Some(age) if written >= CLOCK_MIN => Seconds::try_from(age).unwrap_or(Seconds::MAX),
-            // Written within the second that is over when the clock is read.
+        // Both clocks are read in whole seconds: it may seem to be one too early.
+        let since = written.saturating_add(taken.into());
+        match (self.wall.saturating_add(1)).checked_sub(since) {
+            Some(age) if written >= CLOCK_MIN => {
+                Seconds::try_from(age.saturating_sub(1)).unwrap_or(Seconds::MAX)
+            }
             _ => {
                 self.tally.odd_clock = true;
                 0

@@ -432,7 +432,7 @@ impl Scribe {
     /// Has a worker fill a piece.
     fn fetch(&self, snapshots: &Snapshots, worker: usize, piece: Piece) -> io::Result<Piece> {
         let number = piece.number;
-        let late = |_| io::Error::other("a worker did not hand in its torrents in time");
+        let late = || io::Error::other("a worker did not hand in its torrents in time");
         let (Some((asked, _)), Some(wake)) = (snapshots.asked.get(worker), self.wakes.get(worker))
         else {
             return Ok(Piece {
@@ -440,11 +440,11 @@ impl Scribe {
                 ..piece
             });
         };
-        asked.try_send(piece).map_err(|_| late(()))?;
+        asked.try_send(piece).map_err(|_| late())?;
         wake();
         loop {
             let filled = snapshots.filled.1.recv_timeout(PATIENCE);
-            let filled = filled.map_err(|_| late(()))?;
+            let filled = filled.map_err(|_| late())?;
             if filled.number == number {
                 return Ok(filled);
             }

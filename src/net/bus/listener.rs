@@ -18,7 +18,8 @@ use crate::wire::bus::Frame;
 /// on its way.
 const MARGIN_MILLIS: u64 = 10_000;
 
-/// How long a worker may take to make room before the oldest makes way.
+/// How long workers may take to make room for a frame before the oldest makes way: one that stands
+/// still must not keep the others from their news.
 const PATIENCE_MILLIS: u32 = 1000;
 
 /// The least time between two looks for frames that are missing.
@@ -139,6 +140,7 @@ impl Listener {
         let millis = frame.head.millis.min(now);
         let age = Seconds::try_from((now - millis) / 1000).unwrap_or(Seconds::MAX);
         let (mut stale, mut lost) = (0, 0);
+        let mut patience = PATIENCE_MILLIS;
         for record in frame.records() {
             let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
             let is_new = recent.note(&record.info_hash, &record.peer, millis);
@@ -149,7 +151,7 @@ impl Listener {
             }
             let owner = self.owners.owner(&record.info_hash);
             if let Some((ring, wake)) = self.learned.get(owner) {
-                lost += put(ring, wake, Learned { record, age });
+                lost += put(ring, wake, Learned { record, age }, &mut patience);
             }
         }
         self.shared.count(Count::BusStale, stale);
@@ -160,14 +162,15 @@ impl Listener {
     }
 }
 
-/// Waits for room, not for long; how many were lost for want of it. What comes meanwhile waits at
-/// the server.
-fn put(ring: &Ring<Learned>, wake: &Wake, mut learned: Learned) -> u64 {
-    for _ in 0..PATIENCE_MILLIS {
+/// Waits for room, as long as there is patience; how many were lost for want of it. What comes
+/// meanwhile waits at the server.
+fn put(ring: &Ring<Learned>, wake: &Wake, mut learned: Learned, patience: &mut u32) -> u64 {
+    while *patience > 0 {
         match ring.offer(learned) {
             Ok(()) => return 0,
             Err(back) => learned = back,
         }
+        *patience -= 1;
         wake();
         thread::sleep(Duration::from_millis(1));
     }
