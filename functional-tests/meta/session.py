@@ -2,8 +2,7 @@
 
 usage: session.py OPTIONS, which are JSON: `port` and `directory`; `torrent`, a file, or `magnet`, a
 URI; `dht`, nodes of the hash table; `pex`, whether peers are told of each other; `peers` to connect
-to; `again`, after how many seconds to announce once more, over and over, as an impatient user has
-it; and `empty_handed`, to want nothing of the torrent, so that nothing can be had from it.
+to; and `empty_handed`, to want nothing of the torrent, so that nothing can be had from it.
 """
 
 import json
@@ -22,7 +21,6 @@ def main(text: str) -> None:
     for address, port in options.get("dht", []):
         session.add_dht_node((address, port))
     again = 0.0
-    announced = time.monotonic()
     while True:
         session.wait_for_alert(200)
         for alert in session.pop_alerts():
@@ -33,9 +31,6 @@ def main(text: str) -> None:
                 handle.connect_peer((address, port))
             if options.get("dht"):
                 handle.force_dht_announce()
-            if 0 < options.get("again", 0) < time.monotonic() - announced:
-                announced = time.monotonic()
-                handle.force_reannounce(0, -1, libtorrent.reannounce_flags_t.ignore_min_interval)
 
 
 def settings(options: dict) -> dict:

@@ -59,8 +59,8 @@ def peer_exchange(scene: Scene) -> None:
     scene.until(lambda: sum(asker.scrape(payload.info_hash, "/scrape?")[:2]),
                 "opentracker knows the one between", 60)
     tracker = scene.tracker([abroad.url("udp")], HOLD, "meta.pex yes")
-    # The first answer may not wait for what peers tell.
-    leecher = _leech(scene, MetaLibtorrent, payload, tracker.url(), again=10)
+    # The first answer waits for what peers tell: libtorrent asks again after five minutes.
+    leecher = _leech(scene, MetaLibtorrent, payload, tracker.url())
     scene.becomes("the file is there", lambda: payload.is_in(leecher.content), FINISH_SECS_MAX)
     told = tracker.asker(CLIENT).http(payload.info_hash).peers
     scene.findings.exactly(

@@ -299,9 +299,12 @@ impl Engine {
         if swarm.pex > now || !swarm.is_wanted() {
             return swarm.pex.max(now + 1);
         }
-        let known = swarm.pool.peers(|peer| peer.family() == Family::V4);
-        let own = swarm.witness();
-        let asked: Vec<PeerAddr> = own.into_iter().chain(known.iter()).take(PROBES).collect();
+        // Our own clients are told by us, and may not know anybody else yet: the others first.
+        let is_other = |peer: &PeerAddr| !self.is_ours(&swarm.clients, peer);
+        let known = swarm
+            .pool
+            .peers(|peer| peer.family() == Family::V4 && is_other(peer));
+        let asked: Vec<PeerAddr> = known.iter().chain(swarm.witness()).take(PROBES).collect();
         swarm.pex = now.saturating_add(self.period(0));
         for peer in asked {
             let job = Job::Probe {
@@ -335,22 +338,22 @@ impl Engine {
         swarm.dirty = false;
         swarm.told = now.max(1);
         let expires = now.saturating_add(self.ttl()) / 1000;
-        let (clients, own) = (&swarm.clients, &self.settings.own);
-        let is_here = |ip| self.external_ip == Some(ip) || own.iter().any(|own| own.ip() == ip);
-        let is_ours = |peer: &PeerAddr| {
-            clients.iter().map(|client| client.wish.peer).any(|own| {
-                let ip = peer.ip();
-                own.port() == peer.port() && (own.ip() == ip || is_here(ip))
-            })
-        };
         let told = swarm.links.iter().map(|link| link.counts);
         self.push_extra(Extra {
             info_hash: *hash,
-            peers: swarm.pool.peers(|peer| !is_ours(peer)),
+            peers: swarm.pool.peers(|peer| !self.is_ours(&swarm.clients, peer)),
             counts: told.fold(Counts::default(), Counts::larger),
             settled: swarm.settled,
             expires: Seconds::try_from(expires).unwrap_or(Seconds::MAX),
         });
         now.saturating_add(half)
+    }
+
+    /// Whether a peer is one of our clients, be it at our address outside.
+    fn is_ours(&self, clients: &[Client], peer: &PeerAddr) -> bool {
+        let (ip, own) = (peer.ip(), &self.settings.own);
+        let is_here = self.external_ip == Some(ip) || own.iter().any(|own| own.ip() == ip);
+        let mut clients = clients.iter().map(|client| client.wish.peer);
+        clients.any(|own| own.port() == peer.port() && (own.ip() == ip || is_here))
     }
 }

@@ -10,10 +10,13 @@ use proptest::prelude::*;
 use super::engine::Engine;
 use super::job::{Answer, Failure, Found, Job, Proof};
 use crate::meta::{Dht, Extra, Millis, Publish, Select, Settings, Wish};
-use crate::types::{Counts, Event, Family, InfoHash, PeerAddr, is_global};
+use crate::types::{Counts, Event, Family, InfoHash, PeerAddr};
 use crate::wire::udp::{self, Reply, Request};
 
 const HASH: InfoHash = InfoHash([7; 20]);
+
+/// The peer who knows others.
+const TELLER: PeerAddr = PeerAddr::V4([9, 9, 0, 1, 0x1a, 0xe1]);
 
 /// How long everything takes that is answered.
 const LATENCY: Millis = 30;
@@ -144,7 +147,7 @@ struct World {
     /// What the client proves.
     proof: Proof,
     dht: Vec<PeerAddr>,
-    /// What peers tell of others, but for our own clients, who know nobody yet.
+    /// What one peer tells of others.
     pex: Vec<PeerAddr>,
     mail: VecDeque<(Millis, Mail)>,
     jobs: Vec<(Millis, Job)>,
@@ -216,7 +219,7 @@ impl World {
             }
             Job::Probe { peer, pex, .. } => Ok(Found::Probed {
                 proof: self.proof,
-                peers: match *pex && is_global(peer.ip()) {
+                peers: match *pex && PeerAddr::from(*peer) == TELLER {
                     true => self.pex.clone(),
                     false => Vec::new(),
                 },
@@ -564,18 +567,26 @@ fn the_hash_table_is_told_of_what_it_knows() {
 
 #[test]
 fn peers_tell_of_peers_where_few_are_known() {
-    let mut world = World::new(1, |settings| settings.pex = true);
+    let own: SocketAddr = "9.8.7.6:6881".parse().unwrap();
+    let mut world = World::new(1, |settings| {
+        settings.pex = true;
+        settings.own = vec![SocketAddr::new(own.ip(), 6969)];
+    });
     world.pex = (0..4).map(|n| peer(2000 + n)).collect();
+    // It knows our own client as well, at our address.
+    world.tracker(0).peers.insert(0, own.into());
     world.wish(&wish("10.0.0.5:6881", Event::Started));
     world.run(10);
     assert_eq!(world.peers().len(), 7);
-    // Answers wait for what peers tell, but not for the proof to come along with that.
+    // Answers wait for all who are asked.
     assert_eq!(world.settled[&HASH], 7);
-    let probes = world.jobs.iter().filter_map(|(_, job)| match job {
-        Job::Probe { pex, .. } => Some(*pex),
+    let asked = world.jobs.iter().filter_map(|(_, job)| match job {
+        Job::Probe { pex, peer, .. } => Some((*pex, peer.ip().to_string())),
         _ => None,
     });
-    assert_eq!(probes.collect::<Vec<_>>(), [false, true, true]);
+    let expected = [(false, "10.0.0.5"), (true, "9.9.0.0"), (true, "9.9.0.1")];
+    let expected = expected.map(|(pex, ip)| (pex, ip.to_owned()));
+    assert_eq!(asked.collect::<Vec<_>>(), expected);
 }
 
 #[test]
