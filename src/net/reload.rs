@@ -236,8 +236,32 @@ impl Clerk {
     }
 }
 
+/// Files that the bus keeps as the server has them stay those it began with.
+fn keep_copies(old: &Config, new: &mut Config) {
+    let Some(bus) = &old.bus else {
+        return;
+    };
+    let mut kept = Vec::new();
+    if bus.lists && new.hashes != old.hashes {
+        new.hashes = old.hashes.clone();
+        kept.push("access.whitelist and access.blacklist");
+    }
+    if bus.lists && new.keys != old.keys {
+        new.keys = old.keys.clone();
+        kept.push("access.keys");
+    }
+    if bus.secret && new.secret_file != old.secret_file {
+        new.secret_file = old.secret_file.clone();
+        kept.push("udp.secret_file");
+    }
+    for key in kept {
+        log::warn!("{key}: the bus keeps this file; the change takes effect at the next start");
+    }
+}
+
 /// The new configuration as far as a running tracker can follow it; says what it can't.
-fn keep_fixed(old: &Config, new: Config, keep_secs_max: Seconds) -> Result<Config, Fatal> {
+fn keep_fixed(old: &Config, mut new: Config, keep_secs_max: Seconds) -> Result<Config, Fatal> {
+    keep_copies(old, &mut new);
     let keep_secs = new.intervals.keep_secs(new.intervals.highest());
     if keep_secs > keep_secs_max {
         let what = format!(
