@@ -12,8 +12,8 @@ ROUNDS_MAX = 24
 ROUNDS_MIN = 4
 SHARE_MAX = 1.05
 KB_MAX = 16
-# Addresses in tables of HTTP, TLS and the hash table, which are libraries'.
-IMAGE_KB_MAX = 192
+# Addresses in tables of the hash table's library; HTTP and TLS are there without it as well.
+IMAGE_KB_MAX = 64
 
 
 def beside_a_flood_of_wishes(scene: Scene) -> None:
