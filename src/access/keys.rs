@@ -170,6 +170,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too much of the same for Miri")]
     fn a_million_keys_take_16_bytes_each() {
         let text: String = (0..1 << 20).map(|n| format!("{n:x}\n")).collect();
         let (keys, bad) = list(&text);
