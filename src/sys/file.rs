@@ -27,15 +27,9 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     let new = Path::new(&name);
-    // One that was left behind may be somebody else's, or a link.
-    match fs::remove_file(new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(mode).open(new)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let replaced = written.and_then(|()| fs::rename(new, path));
+    let mut file = create(new, mode)?;
+    let written = file.write_all(bytes);
+    let replaced = written.and_then(|()| take_place(&file, new, path));
     if replaced.is_err() {
         // Half a file is of no use to anybody.
         let _ = fs::remove_file(new);
@@ -71,12 +65,17 @@ pub fn append_regular(path: &Path) -> io::Result<File> {
 /// Makes a file that only its owner may read. A file of that name gives way to it; what a link of
 /// that name leads to stays.
 pub fn create_private(path: &Path) -> io::Result<File> {
+    create(path, 0o600)
+}
+
+fn create(path: &Path, mode: u32) -> io::Result<File> {
+    // One that was left behind may be somebody else's, or a link.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut options = OpenOptions::new();
-    options.write(true).create_new(true).mode(0o600).open(path)
+    options.write(true).create_new(true).mode(mode).open(path)
 }
 
 /// Puts a file in the place of another in one step, so that after a crash of the whole system too
