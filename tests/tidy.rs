@@ -54,7 +54,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
 ];
 
 /// Crates each room may use.
-const CRATES: [(&str, &[&str]); 20] = [
+const CRATES: [(&str, &[&str]); 21] = [
     ("ahash", &["swarm", "access", "stats"]),
     ("crc32fast", &["bus", "persist"]),
     ("crossbeam_channel", &["router", "net"]),
@@ -71,7 +71,8 @@ const CRATES: [(&str, &[&str]); 20] = [
     ("rustls", &["tls"]),
     ("rustls_native_certs", &["client"]),
     ("sd_notify", &["supervisor"]),
-    ("sha2", &["bus"]),
+    ("sha1_smol", &["meta"]),
+    ("sha2", &["bus", "meta"]),
     ("smallvec", &["swarm", "access", "stats", "router"]),
     ("socket2", &["sys"]),
     ("ureq", &["client", "meta"]),

@@ -10,6 +10,7 @@ between the clients' hosts, as a home router does. Every client has a host, a ne
 to itself, with one cable to the router and with addresses of the families it is to use.
 """
 
+import contextlib
 import ctypes
 import ipaddress
 import itertools
@@ -18,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 package = "iproute2"
@@ -117,8 +119,24 @@ class Host:
         """The command that runs `argv` on this host."""
         return ["nsenter", f"--net=/run/netns/{self.name}", *argv]
 
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """What this thread opens meanwhile is on this host."""
+        with open("/proc/thread-self/ns/net", encoding="ascii") as here:
+            with open(f"/run/netns/{self.name}", encoding="ascii") as there:
+                _set_network(there.fileno())
+            try:
+                yield
+            finally:
+                _set_network(here.fileno())
+
     def remove(self) -> None:
         _ip([f"netns delete {self.name}"])
+
+
+def _set_network(namespace: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, 0) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
 
 
 def _ip(commands: list[str], *options: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import socket
 import struct
 import threading
@@ -14,7 +16,10 @@ EXTENDED = 20
 # As what we want to be sent metadata (BEP 9), and they.
 OUR_METADATA, METADATA = 3, 2
 RESERVED = bytes([0, 0, 0, 0, 0, 0x10, 0, 0x05])
-INFO = {"length": 1, "name": "a", "piece length": 16384, "pieces": bytes(20 * 2000)}
+# With a name of that length, no torrent has another's.
+NAME_LEN = 16
+INFO = {
+    "length": 1, "name": "a" * NAME_LEN, "piece length": 16384, "pieces": bytes(20 * 2000)}
 PRIVATE = bencode.encode({**INFO, "private": 1})
 PIECE_LEN = 16 << 10
 PUBLIC = {
@@ -27,6 +32,7 @@ DICTIONARIES = {
     "magnet": {"m": {"ut_metadata": METADATA, "ut_pex": 1}, "v": "scripted"},
     # As aria2 and rTorrent do.
     "private but given": {**PUBLIC, "metadata_size": len(PRIVATE)},
+    "invented metadata": PUBLIC,
     "longer than said": {**PUBLIC, "metadata_size": 1000},
     "endless metadata": {**PUBLIC, "metadata_size": 1 << 40},
     "metadata refused": PUBLIC,
@@ -44,10 +50,16 @@ class Peer:
     """Listens at an address, and says the same to everybody who asks for its torrent."""
 
     def __init__(
-        self, kind: str, host: str, info_hash: bytes, others: list[tuple[str, int]] | None = None
+        self, kind: str, host: str, others: list[tuple[str, int]] | None = None
     ):
         self.kind = kind
-        self.info_hash = info_hash
+        info = {**INFO, "name": secrets.token_hex(NAME_LEN // 2)}
+        if kind == "private but given":
+            info["private"] = 1
+        self.metadata = bencode.encode(info)
+        self.info_hash = hashlib.sha1(self.metadata).digest()
+        if kind == "invented metadata":
+            self.info_hash = secrets.token_bytes(20)
         self.others = others or []
         # Info-hashes of those who came.
         self.visits: list[bytes] = []
@@ -117,9 +129,8 @@ class Peer:
     def _give(self, stream: socket.socket, number: int) -> None:
         """A piece of the metadata, as soon as it is asked for."""
         at = bencode.decode(message(stream, METADATA))[b"piece"]
-        metadata = PRIVATE if self.kind == "private but given" else bencode.encode(INFO)
-        head = {"msg_type": 1, "piece": at, "total_size": len(metadata)}
-        piece = metadata[at * PIECE_LEN:(at + 1) * PIECE_LEN]
+        head = {"msg_type": 1, "piece": at, "total_size": len(self.metadata)}
+        piece = self.metadata[at * PIECE_LEN:(at + 1) * PIECE_LEN]
         if self.kind == "metadata refused":
             head, piece = {"msg_type": 2, "piece": at}, b""
         stream.sendall(extended(number, bencode.encode(head) + piece))
@@ -169,7 +180,8 @@ def extension_handshake(stream: socket.socket) -> dict:
 
 
 def proof(host: str, port: int, info_hash: bytes) -> str:
-    """What a client shows of its torrent: `yes`, it is public; `no`, it is not; `unknown`."""
+    """What a client shows of its torrent: `yes`, it is public; `no`, it is not; `unknown`; or
+    `forged`, for metadata of another torrent."""
     with socket.create_connection((host, port), PATIENCE_SECS) as stream:
         stream.sendall(handshake(info_hash))
         if not receive(stream, 68)[25] & 0x10:
@@ -187,5 +199,7 @@ def proof(host: str, port: int, info_hash: bytes) -> str:
             request = {"msg_type": 0, "piece": len(metadata) // PIECE_LEN}
             stream.sendall(extended(number, bencode.encode(request)))
             metadata += message(stream, OUR_METADATA)[-min(PIECE_LEN, size - len(metadata)):]
+    if hashlib.sha1(metadata).digest() != info_hash:
+        return "forged"
     info = bencode.decode(metadata)
     return "no" if info.get(b"private") else "yes"

@@ -154,20 +154,20 @@ class Peers(unittest.TestCase):
     def test_what_they_say_of_themselves(self):
         expected = {
             "public": "yes", "private": "no", "private but given": "no", "magnet": "unknown",
-            "no extensions": "no"}
+            "no extensions": "no", "invented metadata": "forged"}
         for kind, said in expected.items():
-            with peer.Peer(kind, HOST, HASH) as other:
-                self.assertEqual(peer.proof(HOST, other.port, HASH), said, kind)
-                self.assertEqual(other.visits, [HASH])
+            with peer.Peer(kind, HOST) as other:
+                self.assertEqual(peer.proof(HOST, other.port, other.info_hash), said, kind)
+                self.assertEqual(other.visits, [other.info_hash])
 
     def test_they_do_not_talk_about_other_torrents(self):
-        with peer.Peer("public", HOST, HASH) as other, self.assertRaises(ConnectionError):
+        with peer.Peer("public", HOST) as other, self.assertRaises(ConnectionError):
             peer.proof(HOST, other.port, bytes(20))
 
     def test_they_tell_of_others(self):
-        with peer.Peer("public", HOST, HASH, PEERS) as other:
+        with peer.Peer("public", HOST, PEERS) as other:
             with socket.create_connection((HOST, other.port), 3) as stream:
-                stream.sendall(peer.handshake(HASH))
+                stream.sendall(peer.handshake(other.info_hash))
                 peer.receive(stream, 68)
                 peer.extension_handshake(stream)
                 stream.sendall(peer.extended(0, bencode.encode({"m": {"ut_pex": 9}})))

@@ -105,10 +105,12 @@ def peers_tell_of_others(scene: Scene) -> None:
     """What a scripted peer tells of is told, but not what nobody may have as an address."""
     others = [("46.200.0.1", 7000), ("46.200.0.2", 7001)]
     bogons = [("127.0.0.1", 80), ("10.0.0.1", 80), ("0.0.0.0", 1), ("46.200.0.3", 0)]
-    torrent = scene.torrent()
-    teller = scene.use(Peer("public", ABROAD, torrent, others + bogons))
+    host = scene.host(WAN)
+    with host.entered():
+        teller = scene.use(Peer("public", host.addresses[4], others + bogons))
+    torrent = teller.info_hash
     upstream = udp(scene)
-    upstream.peers = [(ABROAD, teller.port)]
+    upstream.peers = [(teller.host, teller.port)]
     tracker = scene.tracker(
         [upstream], "meta.public_proof no", "meta.never_first no", "meta.pex yes",
         "meta.hold 0")

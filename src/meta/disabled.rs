@@ -34,7 +34,7 @@ impl Sources {
     ///
     /// # Errors
     /// None.
-    pub fn run(&self, _: &Job) -> Result<Found, Failure> {
+    pub fn run(&self, _: &Job, _: &dyn Fn() -> Millis) -> Result<Found, Failure> {
         match *self {}
     }
 

@@ -17,7 +17,7 @@ pub use disabled::*;
 #[cfg(feature = "meta")]
 pub use enabled::*;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::types::{Counts, Event, InfoHash, PeerAddr, Peers, Seconds};
 
@@ -115,8 +115,11 @@ pub struct Settings {
 pub struct Wish {
     /// The torrent.
     pub info_hash: InfoHash,
-    /// The announcing peer, at the address we see.
+    /// The announcing peer, at the address where others find it.
     pub peer: PeerAddr,
+    /// Where the announce comes from, which may be another address of the peer's: only there is it
+    /// asked anything.
+    pub source: IpAddr,
     /// What it calls itself.
     pub peer_id: [u8; 20],
     /// What it sent as its key: our own, if it is an echo.

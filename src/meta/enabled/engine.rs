@@ -11,7 +11,7 @@ use super::directory::{Directory, Id};
 use super::job::{Failure, Found, Job};
 use super::lists;
 use super::sources::Sources;
-use super::swarm::{Stand, Swarm};
+use super::swarm::Swarm;
 use super::tend::WORD_MILLIS;
 use crate::meta::{Extra, Millis, Publish, Settings, Wish};
 use crate::types::{Event, Family, InfoHash, PeerAddr, Peers, Seconds, is_global};
@@ -25,6 +25,9 @@ const LIST_PAUSE_MILLIS: Millis = 10 * 60_000;
 
 /// Jobs that wait for a thread.
 const JOBS_MAX: usize = 1024;
+
+/// Proofs of one address at a time: it may be slow with them.
+const PROOFS_MAX: usize = 2;
 
 /// Requests by HTTP in a second.
 const HTTP_PER_SEC: u32 = 2;
@@ -71,8 +74,8 @@ pub enum Errand {
     Lookup(InfoHash),
     /// A client for it.
     Publish(InfoHash),
-    /// A client's proof.
-    Proof(InfoHash),
+    /// A client's proof, and where the client is.
+    Proof(InfoHash, IpAddr),
     /// Peers of a peer.
     Pex(InfoHash),
 }
@@ -229,10 +232,6 @@ impl Engine {
         if swarm.clients.len() > before {
             *self.holdings.entry(wish.peer.ip()).or_default() += 1;
         }
-        // Who comes again may have changed his mind about what he can prove.
-        if let Stand::Unproven(again) = swarm.stand {
-            swarm.stand = Stand::Unproven(again.min(now.saturating_add(1000)));
-        }
         self.tend(now, info_hash);
         self.settle_scrapes(now);
     }
@@ -312,12 +311,18 @@ impl Engine {
         if self.running.len() >= self.settings.tcp {
             return None;
         }
-        // The others shall not wait for those that take seconds.
-        let slow = self.running.values().filter(|errand| is_slow(errand));
-        let (slow, slow_max) = (slow.count(), (self.settings.tcp / 2).max(1));
+        // The others shall not wait for those that take seconds, nor for clients who are silent.
+        let half = (self.settings.tcp / 2).max(1);
+        let running = || self.running.values();
+        let slow = running().filter(|errand| is_slow(errand)).count();
+        let provers: Vec<IpAddr> = running().filter_map(prover).collect();
         let http = &mut self.http;
         let may = |errand: &Errand| match errand {
-            errand if is_slow(errand) => slow < slow_max,
+            Errand::Proof(_, ip) => {
+                let his = provers.iter().filter(|other| *other == ip);
+                provers.len() < half && his.count() < PROOFS_MAX
+            }
+            errand if is_slow(errand) => slow < half,
             errand if is_http(errand) => http.next() <= now && http.take(now),
             _ => true,
         };
@@ -391,7 +396,7 @@ impl Engine {
             return false;
         }
         match errand {
-            Errand::Proof(_) | Errand::Resolve(_) => self.jobs.push_front((errand, job)),
+            Errand::Proof(..) | Errand::Resolve(_) => self.jobs.push_front((errand, job)),
             _ => self.jobs.push_back((errand, job)),
         }
         true
@@ -533,6 +538,14 @@ fn is_http(errand: &Errand) -> bool {
         errand,
         Errand::Announce { .. } | Errand::Scrape { .. } | Errand::List(_)
     )
+}
+
+/// Whose proof is asked for, if that is what it is about.
+fn prover(errand: &Errand) -> Option<IpAddr> {
+    match errand {
+        Errand::Proof(_, ip) => Some(*ip),
+        _ => None,
+    }
 }
 
 fn is_slow(errand: &Errand) -> bool {

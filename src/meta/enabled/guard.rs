@@ -56,6 +56,20 @@ impl Guard {
         }
     }
 
+    /// Whether a peer may be connected to. Peers may be in private networks; but what listens on
+    /// this machine takes connections from here for a friend's.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn check_peer(&self, addr: SocketAddr) -> Result<(), &'static str> {
+        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        let is_host = !addr.ip().is_unspecified() && !is_local(addr);
+        match self.allow_private || is_host {
+            true => Ok(()),
+            false => Err(OWN),
+        }
+    }
+
     /// The addresses of a host that may be connected to, a few of each family; never none.
     ///
     /// # Errors
@@ -177,6 +191,26 @@ mod tests {
             guard.addresses("127.0.0.1", 1),
             Ok(vec![addr("127.0.0.1:1")])
         );
+    }
+
+    #[test]
+    fn peers_may_be_near_but_not_here() {
+        let guard = Guard::new(Vec::new(), false);
+        for near in ["10.255.255.1:6881", "192.0.2.1:6881", "[fd00::99]:6881"] {
+            assert_eq!(guard.check_peer(addr(near)), Ok(()), "{near}");
+        }
+        let here = [
+            "127.0.0.1:6379",
+            "127.0.0.9:1",
+            "0.0.0.0:1",
+            "[::1]:1",
+            "[::]:1",
+        ];
+        for here in [&here[..], &["[::ffff:127.0.0.1]:6379"]].concat() {
+            assert_eq!(guard.check_peer(addr(here)), Err(OWN), "{here}");
+        }
+        let free = Guard::new(Vec::new(), true);
+        assert_eq!(free.check_peer(addr("127.0.0.1:6379")), Ok(()));
     }
 
     #[test]

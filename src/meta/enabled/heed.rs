@@ -56,7 +56,7 @@ impl Engine {
             Errand::List(at) => self.take_list(now, at, result),
             Errand::Lookup(info_hash) => self.take_lookup(now, info_hash, result),
             Errand::Publish(_) => {}
-            Errand::Proof(info_hash) => self.take_proof(now, info_hash, result),
+            Errand::Proof(info_hash, _) => self.take_proof(now, info_hash, result),
             Errand::Pex(info_hash) => {
                 if let Some(swarm) = self.swarms.get_mut(&info_hash) {
                     swarm.probes = swarm.probes.saturating_sub(1);

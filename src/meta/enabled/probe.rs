@@ -3,17 +3,19 @@
 //! A client that has the metadata of a public torrent offers to send it, and says how long it is
 //! (BEP 9, BEP 10). For a private torrent some offer nothing (libtorrent, Transmission), others the
 //! same (aria2, rTorrent), and as long as it has no metadata it can't know. So the metadata itself
-//! is asked for, and has to be there, whole and without the mark of private ones (BEP 27); anything
-//! else proves nothing.
+//! is asked for, and has to be there, without the mark of private ones (BEP 27), and be what the
+//! info-hash is the hash of; anything else proves nothing.
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::thread;
 use std::time::Duration;
+
+use sha2::{Digest, Sha256};
 
 use super::job::{Failure, Found, Proof};
 use super::pex;
+use crate::meta::Millis;
 use crate::types::{InfoHash, PeerAddr};
 use crate::wire::bencode::{Dict, Value};
 
@@ -37,22 +39,26 @@ const PIECE_LEN: usize = 16 << 10;
 const METADATA_LEN_MAX: usize = 1 << 20;
 /// All that is read of a peer.
 const BYTES_MAX: usize = (512 << 10) + METADATA_LEN_MAX;
-/// How long a connection may take, and how long it is until the next look if there was nothing.
+/// How long it may take until there is a connection.
 const CONNECT: Duration = Duration::from_millis(2500);
-const LOOK: Duration = Duration::from_millis(25);
-/// Looks at nothing until the peer is given up; so many more if it has metadata to give, or peers.
-const LOOKS: usize = 100;
-const LOOKS_METADATA: usize = 100;
-const LOOKS_PEX: usize = 200;
+/// How long the talk may take; so much more if the peer has metadata to give, or peers.
+const PATIENCE: Millis = 3000;
+const PATIENCE_METADATA: Millis = 4000;
+const PATIENCE_PEX: Millis = 4000;
 
-/// Looks at a peer.
+/// Looks at a peer. `clock` tells the time.
 ///
 /// # Errors
 /// When there is nobody, or he doesn't speak of this torrent.
-pub fn probe(info_hash: &InfoHash, peer: SocketAddr, wants_pex: bool) -> Result<Found, Failure> {
+pub fn probe(
+    info_hash: &InfoHash,
+    peer: SocketAddr,
+    wants_pex: bool,
+    clock: &dyn Fn() -> Millis,
+) -> Result<Found, Failure> {
     let wants_pex = wants_pex && pex::IS_BUILT;
     let mut talk = Talk::new(*info_hash, wants_pex);
-    let heard = converse(peer, &mut talk);
+    let heard = converse(peer, &mut talk, clock);
     match (heard, talk.is_known) {
         (_, true) => Ok(Found::Probed {
             proof: talk.proof,
@@ -63,22 +69,24 @@ pub fn probe(info_hash: &InfoHash, peer: SocketAddr, wants_pex: bool) -> Result<
     }
 }
 
-fn converse(peer: SocketAddr, talk: &mut Talk) -> io::Result<()> {
+fn converse(peer: SocketAddr, talk: &mut Talk, clock: &dyn Fn() -> Millis) -> io::Result<()> {
     let mut stream = TcpStream::connect_timeout(&peer, CONNECT)?;
-    stream.set_nonblocking(true)?;
     let mut room = [0; 16 << 10];
-    let mut looks = 0;
-    while looks < talk.patience() && !talk.is_over() {
-        // What we say is short enough for whatever room there is.
+    let begun = clock();
+    while !talk.is_over() {
+        let left = talk
+            .patience()
+            .saturating_sub(clock().saturating_sub(begun));
+        if left == 0 {
+            break;
+        }
+        let left = Duration::from_millis(left);
+        stream.set_read_timeout(Some(left))?;
+        stream.set_write_timeout(Some(left))?;
         stream.write_all(&std::mem::take(&mut talk.says))?;
         match stream.read(&mut room) {
             Ok(0) => break,
             Ok(len) => talk.hear(&room[..len]),
-            // There is no clock here: only looks at nothing are counted, and bytes.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                looks += 1;
-                thread::sleep(LOOK);
-            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -101,6 +109,8 @@ struct Talk {
     is_refused: bool,
     /// Whether it has said what it offers, or that it knows no extensions.
     is_known: bool,
+    /// Whether it has offered metadata.
+    has_offered: bool,
     /// As what it wants to be asked for metadata, and how long these are, while they are wanted.
     offer: Option<(u8, usize)>,
     /// Those that have come.
@@ -122,6 +132,7 @@ impl Talk {
             greeted: false,
             is_refused: false,
             is_known: false,
+            has_offered: false,
             offer: None,
             metadata: Vec::new(),
             proof: Proof::Unproven,
@@ -151,10 +162,11 @@ impl Talk {
         self.is_refused || self.heard > BYTES_MAX || self.is_known && !waits
     }
 
-    /// How often nothing may be there.
-    fn patience(&self) -> usize {
-        let more = |is_so: bool, looks: usize| if is_so { looks } else { 0 };
-        LOOKS + more(self.offer.is_some(), LOOKS_METADATA) + more(self.waits_for_pex, LOOKS_PEX)
+    /// How long all of it may take.
+    fn patience(&self) -> Millis {
+        let more = |is_so: bool, millis: Millis| if is_so { millis } else { 0 };
+        let metadata = more(self.has_offered, PATIENCE_METADATA);
+        PATIENCE + metadata + more(self.waits_for_pex, PATIENCE_PEX)
     }
 
     fn hear(&mut self, mut bytes: &[u8]) {
@@ -212,8 +224,11 @@ impl Talk {
         true
     }
 
-    /// Takes in what the peer offers.
+    /// Takes in what the peer offers; an offer of metadata stands, whatever is said later.
     fn learn(&mut self, said: &[u8]) {
+        if self.has_offered {
+            return;
+        }
         let Some((Value::Dict(dict), _)) = Value::parse(said) else {
             self.is_refused = true;
             return;
@@ -226,6 +241,7 @@ impl Talk {
         if kind == 0 || size == 0 || size > METADATA_LEN_MAX {
             return;
         }
+        self.has_offered = true;
         self.offer = Some((kind, size));
         self.ask(kind);
         // For a torrent that may be private nobody is asked for others.
@@ -254,7 +270,7 @@ impl Talk {
         }
         self.metadata.extend_from_slice(piece);
         match self.metadata.len() == size {
-            true => self.conclude(proof(&self.metadata)),
+            true => self.conclude(proof(&self.info_hash, &self.metadata)),
             false => self.ask(kind),
         }
     }
@@ -272,7 +288,10 @@ impl Talk {
 }
 
 /// What the metadata of a torrent say.
-fn proof(metadata: &[u8]) -> Proof {
+fn proof(info_hash: &InfoHash, metadata: &[u8]) -> Proof {
+    if !fits(info_hash, metadata) {
+        return Proof::Unproven;
+    }
     let Some((Value::Dict(info), [])) = Value::parse_long(metadata) else {
         return Proof::Unproven;
     };
@@ -280,6 +299,14 @@ fn proof(metadata: &[u8]) -> Proof {
         None | Some(Value::Int(0)) => Proof::Public,
         Some(_) => Proof::Unproven,
     }
+}
+
+/// Whether metadata are what a torrent goes by: of the first version (BEP 3), or of the second,
+/// whose longer hash trackers are told the beginning of (BEP 52).
+fn fits(info_hash: &InfoHash, metadata: &[u8]) -> bool {
+    let first = || sha1_smol::Sha1::from(metadata).digest().bytes();
+    let second = || Sha256::digest(metadata);
+    first() == info_hash.0 || second().starts_with(&info_hash.0)
 }
 
 /// Puts a message of an extension behind others.
@@ -313,6 +340,7 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
+    /// Of a torrent whose metadata nobody has.
     const HASH: InfoHash = InfoHash([7; 20]);
     /// What clients were seen to offer: with metadata, for a private torrent, for a magnet link
     /// whose metadata has not come yet.
@@ -336,13 +364,25 @@ mod tests {
     }
 
     fn heard(said: &[u8], piece: usize) -> Talk {
-        let mut talk = Talk::new(HASH, true);
+        // As the one who speaks calls the torrent.
+        let hash = said
+            .get(28..48)
+            .map_or(HASH.0, |hash| hash.try_into().unwrap());
+        heard_of(InfoHash(hash), said, piece)
+    }
+
+    fn heard_of(hash: InfoHash, said: &[u8], piece: usize) -> Talk {
+        let mut talk = Talk::new(hash, true);
         said.chunks(piece).for_each(|piece| talk.hear(piece));
         talk
     }
 
     fn offer(size: usize) -> Vec<u8> {
         format!("{OFFER}{size}ee").into_bytes()
+    }
+
+    fn hash(metadata: &[u8]) -> InfoHash {
+        InfoHash(sha1_smol::Sha1::from(metadata).digest().bytes())
     }
 
     fn metadata(mark: &str) -> Vec<u8> {
@@ -352,8 +392,12 @@ mod tests {
 
     /// The handshakes of a client, a bitfield, as it mostly comes, and all pieces of its metadata.
     fn told(offer: &[u8], metadata: &[u8]) -> Vec<u8> {
+        told_of(hash(metadata), offer, metadata)
+    }
+
+    fn told_of(hash: InfoHash, offer: &[u8], metadata: &[u8]) -> Vec<u8> {
         let mut said = [
-            greeting(HASH, 0x10),
+            greeting(hash, 0x10),
             message(&[5], &[0xff; 50_000]),
             message(&[20, 0], offer),
         ]
@@ -384,6 +428,41 @@ mod tests {
                 let requests = talk.says.windows(14).filter(|w| w == b"8:msg_typei0e5");
                 assert_eq!(requests.count(), 3);
             }
+        }
+    }
+
+    #[test]
+    fn metadata_prove_something_of_their_own_torrent_only() {
+        let metadata = metadata("");
+        let second: [u8; 20] = Sha256::digest(&metadata)[..20].try_into().unwrap();
+        for (hash, proof) in [
+            (hash(&metadata), Proof::Public),
+            (InfoHash(second), Proof::Public),
+            (HASH, Proof::Unproven),
+        ] {
+            let talk = heard(&told_of(hash, &offer(metadata.len()), &metadata), 5000);
+            assert_eq!((talk.offer, talk.proof), (None, proof));
+        }
+    }
+
+    #[test]
+    fn an_offer_stands() {
+        let metadata = metadata("");
+        let told = told(&offer(metadata.len()), &metadata);
+        // Another one comes after the first piece, or in the end, while peers are waited for.
+        for other in [5, PIECE_LEN, METADATA_LEN_MAX] {
+            let again = message(&[20, 0], &offer(other));
+            let first = told
+                .windows(2)
+                .position(|two| two == [20, OUR_METADATA])
+                .unwrap()
+                - 4;
+            let len = u32::from_be_bytes(told[first..first + 4].try_into().unwrap()) as usize;
+            let (before, after) = told.split_at(first + 4 + len);
+            let talk = heard(&[before, &again, after].concat(), 5000);
+            assert_eq!((talk.offer, talk.proof), (None, Proof::Public));
+            let late = heard(&[&told[..], &again].concat(), 700);
+            assert_eq!((late.offer, late.proof), (None, Proof::Public));
         }
     }
 
@@ -435,8 +514,8 @@ mod tests {
 
     #[test]
     fn who_speaks_of_something_else_is_not_listened_to() {
-        assert!(heard(&greeting(InfoHash([8; 20]), 0x10), 100).is_refused);
-        assert!(heard(&[b'x'; 68], 100).is_refused);
+        assert!(heard_of(HASH, &greeting(InfoHash([8; 20]), 0x10), 100).is_refused);
+        assert!(heard_of(HASH, &[b'x'; 68], 100).is_refused);
         let old = heard(&greeting(HASH, 0), 100);
         assert_eq!((old.is_known, old.proof), (true, Proof::Unproven));
         let endless = heard(
@@ -447,28 +526,50 @@ mod tests {
     }
 
     #[test]
+    fn who_says_it_bit_by_bit_is_not_waited_for() {
+        let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = peer.local_addr().unwrap();
+        let dripping = thread::spawn(move || {
+            let (mut stream, _) = peer.accept().unwrap();
+            while stream.write_all(&[19]).is_ok() {}
+        });
+        let asked = std::cell::Cell::new(0);
+        let clock = || {
+            asked.set(asked.get() + 1000);
+            asked.get()
+        };
+        let mut talk = Talk::new(HASH, false);
+        // What is refused is not heard any longer anyway.
+        talk.greeted = true;
+        assert!(converse(addr, &mut talk, &clock).is_ok());
+        assert!(asked.get() <= PATIENCE + 2000);
+        dripping.join().unwrap();
+    }
+
+    #[test]
     fn a_peer_is_asked_over_tcp() {
         let peer = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = peer.local_addr().unwrap();
         let answer = thread::spawn(move || {
             let (mut stream, _) = peer.accept().unwrap();
+            let metadata = metadata("");
             let mut asked = [0; HANDSHAKE_LEN];
             stream.read_exact(&mut asked).unwrap();
-            assert_eq!(asked[28..48], HASH.0);
-            stream.write_all(&greeting(HASH, 0x10)).unwrap();
-            let metadata = metadata("");
+            assert_eq!(asked[28..48], hash(&metadata).0);
+            stream.write_all(&asked).unwrap();
             let said = told(&offer(metadata.len()), &metadata);
             stream.write_all(&said[HANDSHAKE_LEN..]).unwrap();
             // Until the other one has heard enough.
             let _ = stream.read_to_end(&mut Vec::new());
         });
-        let found = probe(&HASH, addr, false);
+        let of = hash(&metadata(""));
+        let found = probe(&of, addr, false, &|| 0);
         answer.join().unwrap();
         let expected = Found::Probed {
             proof: Proof::Public,
             peers: Vec::new(),
         };
         assert_eq!(found, Ok(expected));
-        assert_eq!(probe(&HASH, addr, false), Err(Failure::Unreachable));
+        assert_eq!(probe(&of, addr, false, &|| 0), Err(Failure::Unreachable));
     }
 }

@@ -7,7 +7,7 @@ use super::fetch::Fetch;
 use super::guard::Guard;
 use super::job::{Failure, Found, Job};
 use super::probe;
-use crate::meta::Settings;
+use crate::meta::{Millis, Settings};
 use crate::types::Seconds;
 
 /// How long addresses are good for: the system doesn't say.
@@ -34,11 +34,11 @@ impl Sources {
         }
     }
 
-    /// Does a job, in a quarter of a minute at most.
+    /// Does a job, in a quarter of a minute at most; `clock` tells the time.
     ///
     /// # Errors
     /// When it came to nothing.
-    pub fn run(&self, job: &Job) -> Result<Found, Failure> {
+    pub fn run(&self, job: &Job, clock: &dyn Fn() -> Millis) -> Result<Found, Failure> {
         match job {
             Job::Resolve(url) => Ok(Found::Addresses {
                 addrs: self.guard.addresses(&url.host, url.port)?,
@@ -58,7 +58,10 @@ impl Sources {
                 info_hash,
                 peer,
                 pex,
-            } => probe::probe(info_hash, *peer, *pex && self.settings.pex),
+            } => {
+                self.guard.check_peer(*peer).map_err(Failure::Forbidden)?;
+                probe::probe(info_hash, *peer, *pex && self.settings.pex, clock)
+            }
         }
     }
 

@@ -1,11 +1,13 @@
 //! One torrent that others are asked about: for whom, whom, and what they said.
 
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+
 use super::directory::Id;
 use super::job::{Answer, Ask, Failure, Retry};
 use super::merge::Pool;
 use crate::meta::{Millis, Wish};
 use crate::types::{Counts, Event, PeerAddr};
-use std::cmp::Reverse;
 
 /// The most clients of one torrent that others are told of.
 pub const CLIENTS_MAX: usize = 16;
@@ -183,12 +185,14 @@ impl Swarm {
         self.clients.iter().any(|client| client.wish.allowed)
     }
 
-    /// The one whom to ask for proof: who was heard of last; when he has failed, all in turn.
-    pub fn witness(&self) -> Option<PeerAddr> {
+    /// The one whom to ask for proof, where he speaks from, whatever address he gives: who was
+    /// heard of last; when he has failed, all in turn.
+    pub fn witness(&self) -> Option<SocketAddr> {
         let mut here: Vec<_> = self.clients.iter().filter(|client| !client.gone).collect();
         here.sort_by_key(|client| Reverse(client.seen));
         let turn = self.tries as usize % here.len().max(1);
-        here.get(turn).map(|client| client.wish.peer)
+        let wish = here.get(turn).map(|client| client.wish)?;
+        Some(SocketAddr::new(wish.source, wish.peer.port()))
     }
 
     /// Takes note that the torrent was not proven public.

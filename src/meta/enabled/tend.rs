@@ -1,6 +1,8 @@
 //! What the engine does for one torrent: proof first, then questions to all sources, and word to
 //! the workers.
 
+use std::net::SocketAddr;
+
 use super::courier::Question;
 use super::directory::Id;
 use super::engine::{Engine, Errand};
@@ -46,7 +48,9 @@ impl Engine {
             due = due.min(self.ask_upstreams(now, hash, swarm));
             due = due.min(self.ask_dht(now, hash, swarm));
             due = due.min(self.ask_peers(now, hash, swarm));
-        } else if let Stand::Unproven(again) = swarm.stand {
+        } else if let Stand::Unproven(again) = swarm.stand
+            && swarm.is_wanted()
+        {
             due = due.min(again.max(now + 1));
         }
         due.min(self.tell(now, hash, swarm))
@@ -69,12 +73,12 @@ impl Engine {
         };
         let job = Job::Probe {
             info_hash: *hash,
-            peer: (peer.ip(), peer.port()).into(),
+            peer,
             // All wait for the proof, and it takes peers a while to tell of others.
             pex: false,
         };
         swarm.stand = Stand::Asking;
-        if !self.order(Errand::Proof(*hash), job) {
+        if !self.order(Errand::Proof(*hash, peer.ip()), job) {
             swarm.doubt(now);
         }
         false
@@ -293,23 +297,25 @@ impl Engine {
     /// Asks peers for peers, where nobody else knew enough of them. Answers that wait, do so for
     /// what comes of that as well.
     fn ask_peers(&mut self, now: Millis, hash: &InfoHash, swarm: &mut Swarm) -> Millis {
-        if !self.settings.pex || swarm.is_waiting() || swarm.pool.len() >= FEW {
+        let is_enough = swarm.is_waiting() || swarm.pool.len() >= FEW;
+        if !self.settings.pex || is_enough || !swarm.is_wanted() {
             return Millis::MAX;
         }
-        if swarm.pex > now || !swarm.is_wanted() {
-            return swarm.pex.max(now + 1);
+        if swarm.pex > now {
+            return swarm.pex;
         }
         // Our own clients are told by us, and may not know anybody else yet: the others first.
         let is_other = |peer: &PeerAddr| !self.is_ours(&swarm.clients, peer);
         let known = swarm
             .pool
             .peers(|peer| peer.family() == Family::V4 && is_other(peer));
-        let asked: Vec<PeerAddr> = known.iter().chain(swarm.witness()).take(PROBES).collect();
+        let known = known.iter().map(|peer| (peer.ip(), peer.port()).into());
+        let asked: Vec<SocketAddr> = known.chain(swarm.witness()).take(PROBES).collect();
         swarm.pex = now.saturating_add(self.period(0));
         for peer in asked {
             let job = Job::Probe {
                 info_hash: *hash,
-                peer: (peer.ip(), peer.port()).into(),
+                peer,
                 pex: true,
             };
             swarm.probes += usize::from(self.order(Errand::Pex(*hash), job));

@@ -48,6 +48,7 @@ fn wish(client: &str, event: Event) -> Wish {
     Wish {
         info_hash: HASH,
         peer: client.parse::<SocketAddr>().unwrap().into(),
+        source: client.parse::<SocketAddr>().unwrap().ip(),
         peer_id: *b"-XX0000-abcdefghijkl",
         key: None,
         event,
@@ -361,8 +362,97 @@ fn a_torrent_that_may_be_private_causes_no_packet() {
     // It learns what the torrent is, and so do we.
     world.proof = Proof::Public;
     world.wish(&wish("192.168.1.5:6881", Event::None));
-    world.run(60);
+    world.run(900);
     assert_eq!(world.peers().len(), 13);
+}
+
+#[test]
+fn clients_who_are_silent_hold_up_nobody_else() {
+    let mut engine = Engine::new(0, 1, settings(&["http://h.example/announce"]), b"");
+    let (engine, _) = engine.as_mut().unwrap();
+    let mut started = Vec::new();
+    let mut turn = |engine: &mut Engine| {
+        while let Some((_, job)) = engine.poll_job(0) {
+            started.push(job);
+        }
+        let is_at = |ip: &'static str| {
+            move |job: &&Job| match job {
+                Job::Probe { peer, .. } => peer.ip().to_string() == ip,
+                _ => false,
+            }
+        };
+        let at = |ip| started.iter().filter(is_at(ip)).count();
+        (
+            at("10.0.0.5"),
+            at("10.0.0.6"),
+            at("10.0.0.7"),
+            started.len(),
+        )
+    };
+    let mut wish_of = |client: &str, n: u8| {
+        engine.wish(
+            0,
+            &Wish {
+                info_hash: InfoHash([n; 20]),
+                ..wish(client, Event::Started)
+            },
+        );
+    };
+    (0..100).for_each(|n| wish_of("10.0.0.5:6881", n));
+    wish_of("10.0.0.6:6881", 101);
+    (102..106).for_each(|n| wish_of("10.0.0.7:6881", n));
+    engine.wish(
+        0,
+        &Wish {
+            info_hash: InfoHash([110; 20]),
+            allowed: true,
+            ..wish("10.0.0.8:6881", Event::Started)
+        },
+    );
+    // Half of all places are theirs, and two each; the announce is under way.
+    assert_eq!(turn(engine), (1, 1, 2, 5));
+}
+
+#[test]
+fn a_client_is_asked_for_proof_where_it_speaks_from_and_seldom() {
+    let mut world = World::new(1, |_| {});
+    world.proof = Proof::Unproven;
+    for _ in 0..100 {
+        world.wish(&Wish {
+            peer: "127.0.0.1:6379".parse::<SocketAddr>().unwrap().into(),
+            ..wish("192.168.1.5:6881", Event::None)
+        });
+        world.run(9);
+    }
+    // After 0, 30, 90, 210 and 450 seconds.
+    let expected = Job::Probe {
+        info_hash: HASH,
+        peer: "192.168.1.5:6379".parse().unwrap(),
+        pex: false,
+    };
+    let jobs: Vec<_> = world.jobs.iter().map(|(_, job)| job).collect();
+    assert_eq!(jobs, vec![&expected; 5]);
+}
+
+#[test]
+fn nothing_is_done_where_all_have_left() {
+    for proof in [Proof::Public, Proof::Unproven] {
+        let mut world = World::new(1, |settings| settings.pex = true);
+        world.proof = proof;
+        world.wish(&wish("10.0.0.5:6881", Event::Started));
+        world.run(30);
+        world.wish(&wish("10.0.0.5:6881", Event::Stopped));
+        world.run(30);
+        // What is known is kept for an hour.
+        let (end, mut turns) = (world.now + 3_500_000, 0);
+        while let Some(due) = world.engine.poll_timeout().filter(|due| *due < end) {
+            world.now = due.max(world.now);
+            world.engine.handle_timeout(world.now);
+            world.turn();
+            turns += 1;
+            assert!(turns < 200);
+        }
+    }
 }
 
 #[test]

@@ -144,6 +144,7 @@ impl Desk {
         let wish = Wish {
             info_hash,
             peer,
+            source: calling.source.to_canonical(),
             // Without one there is nobody others could be told of.
             peer_id: calling.peer_id?,
             key: calling.key,

@@ -281,8 +281,8 @@ impl Thread {
             let _ = process::give_way();
             for task in tasks {
                 let begun = clock.millis();
-                let run = AssertUnwindSafe(|| task.sources.run(&task.job));
-                let result = panic::catch_unwind(run).ok();
+                let run = || task.sources.run(&task.job, &|| clock.millis());
+                let result = panic::catch_unwind(AssertUnwindSafe(run)).ok();
                 let millis = clock.millis().saturating_sub(begun);
                 if dones.send((task.ticket, result, millis)).is_err() {
                     return;
