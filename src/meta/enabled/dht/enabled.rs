@@ -2,11 +2,14 @@
 //! when it is first asked for, since it has to look up names.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use futures_lite::StreamExt;
-use futures_lite::future::block_on;
+use futures_lite::future::{block_on, poll_once};
 use mainline::Id;
 use mainline::async_dht::AsyncDht;
 
@@ -20,6 +23,12 @@ const PEERS_MAX: usize = 200;
 const NODES_MAX: usize = 64;
 /// Lookups and announcements at a time. Each costs some hundred packets.
 const QUERIES_MAX: usize = 4;
+
+/// How often it is looked whether the table has answered, at most, and how long to wait then.
+const LOOKS: u32 = 240;
+/// The same for what our own node knows.
+const LOOKS_NEAR: u32 = 20;
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Where everybody enters it.
 const BOOTSTRAP: [&str; 3] = [
@@ -75,7 +84,8 @@ impl Table {
         }
         let (_turn, node) = (self.turn()?, self.node()?);
         let mut peers: Vec<PeerAddr> = Vec::new();
-        block_on(async {
+        // What was found until the time is up is good, too.
+        in_time(LOOKS, async {
             let mut found = node.get_peers(Id::from(info_hash.0));
             while let Some(addrs) = found.next().await {
                 let addrs = addrs.into_iter().filter(|addr| addr.port() != 0);
@@ -86,9 +96,9 @@ impl Table {
             }
         });
         peers.truncate(PEERS_MAX);
-        // Nobody but this thread waits for the node.
-        let len = block_on(node.to_bootstrap()).len();
-        self.len.store(len, Ordering::Relaxed);
+        if let Some(nodes) = in_time(LOOKS_NEAR, node.to_bootstrap()) {
+            self.len.store(nodes.len(), Ordering::Relaxed);
+        }
         Ok(peers)
     }
 
@@ -101,8 +111,10 @@ impl Table {
             return Err(Failure::Unable);
         }
         let (_turn, node) = (self.turn()?, self.node()?);
-        let told = block_on(node.announce_peer(Id::from(info_hash.0), Some(port)));
-        told.map(|_| ()).map_err(|_| Failure::Unreachable)
+        let told = in_time(LOOKS, node.announce_peer(Id::from(info_hash.0), Some(port)));
+        told.and_then(Result::ok)
+            .map(drop)
+            .ok_or(Failure::Unreachable)
     }
 
     /// How many nodes it knew when it was asked last.
@@ -150,5 +162,29 @@ impl Table {
         builder.port(self.port);
         let new = builder.build().map_err(|_| Failure::Unable)?.as_async();
         Ok(node.insert(new).clone())
+    }
+}
+
+/// What comes of something, if it comes before it was looked for so often. There is no clock here.
+fn in_time<T>(looks: u32, something: impl Future<Output = T>) -> Option<T> {
+    let mut something = pin!(something);
+    for _ in 0..looks {
+        if let Some(out) = block_on(poll_once(&mut something)) {
+            return Some(out);
+        }
+        thread::sleep(LOOK);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_lite::future::{pending, ready};
+
+    #[test]
+    fn what_takes_too_long_is_not_waited_for() {
+        assert_eq!(in_time(1, ready(7)), Some(7));
+        assert_eq!(in_time(2, pending::<u8>()), None);
     }
 }
