@@ -41,8 +41,6 @@ pub enum Question {
 pub struct Outcome<T> {
     /// What it was asked with.
     pub tag: T,
-    /// Who was asked.
-    pub to: SocketAddr,
     /// How long the last datagram was under way, if there was an answer.
     pub millis: Millis,
     /// The answer.
@@ -198,7 +196,6 @@ impl<T> Courier<T> {
                 }
                 self.outcomes.push_back(Outcome {
                     tag: task.tag,
-                    to: task.to,
                     millis,
                     result,
                 });
@@ -233,7 +230,6 @@ impl<T> Courier<T> {
                     self.connections.remove(&task.to);
                     self.outcomes.push_back(Outcome {
                         tag: task.tag,
-                        to: task.to,
                         millis: PATIENCE_MILLIS,
                         result: Err(Failure::Unreachable),
                     });
@@ -284,7 +280,6 @@ impl<T> Courier<T> {
         for task in self.waiting.remove(&to).unwrap_or_default() {
             self.outcomes.push_back(Outcome {
                 tag: task.tag,
-                to,
                 millis,
                 result: Err(failure.clone()),
             });

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::mem;
 use std::net::SocketAddr;
 
 use super::health::Health;
@@ -49,8 +50,6 @@ pub struct Upstream {
     pub barred: Option<(&'static str, Millis)>,
     /// When it is asked next, as far as is known.
     pub next: Millis,
-    /// The port that it wants instead (BEP 34).
-    pub port: Option<u16>,
 }
 
 impl Upstream {
@@ -67,7 +66,6 @@ impl Upstream {
             scrapes: Vec::new(),
             barred: None,
             next: 0,
-            port: None,
         }
     }
 
@@ -85,7 +83,7 @@ impl Upstream {
     pub fn addr(&self, family: Family) -> Option<SocketAddr> {
         let is_his = |addr: &&SocketAddr| Family::of(addr.ip()) == family;
         let addr = self.addrs.iter().find(is_his).or(self.addrs.first());
-        addr.map(|addr| SocketAddr::new(addr.ip(), self.port.unwrap_or(addr.port())))
+        addr.copied()
     }
 
     /// Takes note of a failure.
@@ -109,25 +107,34 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Says which trackers files name, in place of those named until now.
-    pub fn name_in_files(&mut self, urls: impl IntoIterator<Item = Url>) {
+    /// Says which trackers files name, in place of those named until now. They take the places of
+    /// others if there is no room; the places where others are now.
+    pub fn name_in_files(&mut self, urls: impl IntoIterator<Item = Url>) -> Vec<Id> {
         self.all
             .iter_mut()
             .for_each(|upstream| upstream.in_file = false);
-        for url in urls {
-            if let Some(id) = self.put(url) {
+        // Those that are known first, lest they have to make room.
+        let urls = urls.into_iter();
+        let (known, new): (Vec<_>, Vec<_>) = urls.partition(|url| self.ids.contains_key(url));
+        let mut taken = Vec::new();
+        for url in known.into_iter().chain(new) {
+            if let Some(id) = self.put(url, true, &mut taken) {
                 self.all[id].in_file = true;
             }
         }
+        taken
     }
 
-    /// Says that a list names these, too.
-    pub fn name_in_list(&mut self, urls: impl IntoIterator<Item = Url>) {
+    /// Says that a list names these, too. They take the places of those that nobody names any more
+    /// if there is no room; the places where others are now.
+    pub fn name_in_list(&mut self, urls: impl IntoIterator<Item = Url>) -> Vec<Id> {
+        let mut taken = Vec::new();
         for url in urls {
-            if let Some(id) = self.put(url) {
+            if let Some(id) = self.put(url, false, &mut taken) {
                 self.all[id].in_list = true;
             }
         }
+        taken
     }
 
     /// No list counts any longer.
@@ -152,17 +159,39 @@ impl Directory {
         self.all.iter().enumerate()
     }
 
-    fn put(&mut self, url: Url) -> Option<Id> {
+    /// The place of a tracker; one that is not known takes another's, if it must.
+    fn put(&mut self, url: Url, in_file: bool, taken: &mut Vec<Id>) -> Option<Id> {
         if let Some(id) = self.ids.get(&url) {
             return Some(*id);
         }
-        if self.all.len() >= UPSTREAMS_MAX {
-            return None;
-        }
-        let id = self.all.len();
+        let id = match self.all.len() < UPSTREAMS_MAX {
+            true => self.all.len(),
+            false => self.dispensable(in_file)?,
+        };
         self.ids.insert(url.clone(), id);
-        self.all.push(Upstream::new(url));
+        match self.all.get_mut(id) {
+            Some(upstream) => {
+                let before = mem::replace(upstream, Upstream::new(url));
+                self.ids.remove(&before.url);
+                taken.push(id);
+            }
+            None => self.all.push(Upstream::new(url)),
+        }
         Some(id)
+    }
+
+    /// Who has to make room: one that nobody names, or only a list if a file names the new one; of
+    /// these one that answers the least. Nobody whose address is being looked up.
+    fn dispensable(&self, in_file: bool) -> Option<Id> {
+        let may = |upstream: &Upstream| {
+            !upstream.in_file && !upstream.resolving && (in_file || !upstream.in_list)
+        };
+        let all = self.iter().filter(|(_, upstream)| may(upstream));
+        let worst = all.min_by(|(_, a), (_, b)| {
+            let ratios = a.health.ratio().total_cmp(&b.health.ratio());
+            a.in_list.cmp(&b.in_list).then(ratios)
+        });
+        worst.map(|(id, _)| id)
     }
 
     /// What is worth to be kept for the next start: a line for each tracker, and for each node of
@@ -252,7 +281,7 @@ impl Directory {
         if silent > LOST_SECS && health.failures > 3 {
             return None;
         }
-        let id = self.put(url)?;
+        let id = self.put(url, false, &mut Vec::new())?;
         self.all[id].health = health;
         self.all[id].in_list = in_list;
         Some(())
@@ -285,6 +314,46 @@ mod tests {
 
     fn url(text: &str) -> Url {
         Url::parse(text).unwrap()
+    }
+
+    #[test]
+    fn who_is_named_in_a_file_finds_a_place() {
+        let many = |name: &str, numbers: std::ops::Range<usize>| -> Vec<Url> {
+            let urls = numbers.map(|n| url(&format!("udp://{name}{n}.example:1")));
+            urls.collect()
+        };
+        let named = |directory: &Directory| {
+            let count = |is: fn(&Upstream) -> bool| {
+                let all = directory.iter().map(|(_, upstream)| upstream);
+                all.filter(|upstream| is(upstream)).count()
+            };
+            (count(|u| u.in_file), count(|u| u.in_list), directory.len())
+        };
+        let mut directory = Directory::default();
+        assert_eq!(directory.name_in_files(many("a", 0..10)), []);
+        assert_eq!(directory.name_in_list(many("b", 0..600)), []);
+        assert_eq!(named(&directory), (10, 490, 500));
+        // One of the list that was never good, but not one that was.
+        directory.at(10).health.succeed(1, 1, 1);
+        directory.at(12).health.fail(1, 1);
+        assert_eq!(directory.name_in_files(many("a", 0..11)), [12]);
+        assert_eq!(named(&directory), (11, 489, 500));
+        // Those that files name no longer make room first, and for lists as well.
+        let taken = directory.name_in_files(many("c", 0..1));
+        assert!(taken.len() == 1 && (taken[0] < 10 || taken[0] == 12));
+        assert_eq!(directory.name_in_list(many("b", 490..600)).len(), 10);
+        assert_eq!(named(&directory), (1, 499, 500));
+        assert_eq!(directory.name_in_list(many("d", 0..9)), []);
+        // All that files name, as far as there is room at all; each place has one tracker.
+        directory.name_in_files(many("e", 0..600));
+        assert_eq!(named(&directory), (500, 0, 500));
+        let places = directory.ids.iter();
+        assert!(
+            places
+                .clone()
+                .all(|(url, id)| directory.all[*id].url == *url)
+        );
+        assert_eq!(places.count(), 500);
     }
 
     #[test]

@@ -152,29 +152,43 @@ impl Engine {
             tally: Tally::default(),
             settings,
         };
+        engine.take_files();
         engine.take_lists();
         Some((engine, nodes))
     }
 
-    /// Goes by other settings from now on, and fetches the lists again.
+    /// Goes by other settings from now on. Lists are fetched again if they are others.
     pub fn obey(&mut self, now: Millis, settings: Settings) {
         self.courier.set_pace(settings.pps);
         let others = settings.list_urls != self.settings.list_urls;
         self.settings = settings;
+        self.take_files();
         if others {
             self.directory.forget_lists();
+            self.take_lists();
         }
-        self.take_lists();
         self.choose_anew(now);
         while self.swarms.len() > self.settings.swarms_max {
             self.evict();
         }
     }
 
-    fn take_lists(&mut self) {
+    fn take_files(&mut self) {
         let texts = self.settings.texts.iter();
-        self.directory
-            .name_in_files(texts.flat_map(|text| lists::parse(text)));
+        let urls = texts.flat_map(|text| lists::parse(text));
+        let taken = self.directory.name_in_files(urls);
+        self.unlink(&taken);
+    }
+
+    /// Others are in these places now.
+    fn unlink(&mut self, taken: &[Id]) {
+        if !taken.is_empty() {
+            let swarms = self.swarms.values_mut();
+            swarms.for_each(|swarm| swarm.links.retain(|link| !taken.contains(&link.id)));
+        }
+    }
+
+    fn take_lists(&mut self) {
         let urls = self.settings.list_urls.iter();
         self.lists = urls
             .map(|url| List {
@@ -519,8 +533,9 @@ impl Engine {
         list.next = now.saturating_add(LIST_MILLIS);
         let known = self.directory.len();
         let urls = urls.into_iter().filter(|url| !url.is_private_looking());
-        self.directory.name_in_list(urls);
-        if self.directory.len() > known {
+        let taken = self.directory.name_in_list(urls);
+        self.unlink(&taken);
+        if self.directory.len() > known || !taken.is_empty() {
             self.choose_anew(now);
         }
     }

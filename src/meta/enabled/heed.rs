@@ -98,18 +98,9 @@ impl Engine {
         upstream.resolving = false;
         let is_barred = matches!(result, Err(Failure::Forbidden(_)));
         match result {
-            Ok(Found::Addresses {
-                addrs,
-                ttl,
-                preferred,
-            }) => {
+            Ok(Found::Addresses { addrs, ttl }) => {
                 upstream.addrs = addrs;
                 upstream.addrs_until = now.saturating_add(Millis::from(ttl.max(60)) * 1000);
-                let wanted = preferred.iter().find(|(by_udp, _)| *by_udp);
-                upstream.port = wanted.map(|(_, port)| *port);
-                if wanted.is_none() && !preferred.is_empty() {
-                    upstream.fail(now, wall, &Failure::Forbidden("BEP 34: not by UDP"));
-                }
             }
             Err(failure @ Failure::Forbidden(_)) => upstream.fail(now, wall, &failure),
             // Whatever it is, there is no address, and so it is left alone for a while.

@@ -9,7 +9,7 @@ use crate::types::{Counts, Event, InfoHash, PeerAddr, Seconds};
 /// An errand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Job {
-    /// Finds the addresses of a tracker, and what its DNS record says (BEP 34).
+    /// Finds the addresses of a tracker.
     Resolve(Url),
     /// Announces to a tracker by HTTP or HTTPS.
     Announce(Url, Ask),
@@ -65,9 +65,6 @@ pub enum Found {
         addrs: Vec<SocketAddr>,
         /// How long they are good for.
         ttl: Seconds,
-        /// Where the tracker wants to be asked instead (BEP 34), the most wanted first: whether by
-        /// UDP, and the port. Empty if it doesn't say.
-        preferred: Vec<(bool, u16)>,
     },
     /// For [`Job::Announce`].
     Answer(Answer),
@@ -121,8 +118,7 @@ pub enum Failure {
     Malformed,
     /// The answer was no, with these words of the tracker's, for the log only.
     Refused(String, Option<Retry>),
-    /// It is not to be asked at all: an address that is private or our own, or its DNS record says
-    /// that there is no tracker.
+    /// It is not to be asked at all: its address is private or our own.
     Forbidden(&'static str),
     /// This build, or these settings, can't do that.
     Unable,

@@ -43,8 +43,6 @@ impl Sources {
             Job::Resolve(url) => Ok(Found::Addresses {
                 addrs: self.guard.addresses(&url.host, url.port)?,
                 ttl: ADDRESSES_SECS,
-                // No resolver of the system tells of such records (BEP 34).
-                preferred: Vec::new(),
             }),
             Job::Announce(url, ask) => self.fetch.announce(url, ask).map(Found::Answer),
             Job::Scrape(url, hashes) => self.fetch.scrape(url, hashes).map(Found::Counts),

@@ -215,7 +215,6 @@ impl World {
                 Ok(Found::Addresses {
                     addrs: vec![World::addr(n)],
                     ttl: 3600,
-                    preferred: Vec::new(),
                 })
             }
             Job::Probe { peer, pex, .. } => Ok(Found::Probed {
@@ -677,6 +676,28 @@ fn peers_tell_of_peers_where_few_are_known() {
     let expected = [(false, "10.0.0.5"), (true, "9.9.0.0"), (true, "9.9.0.1")];
     let expected = expected.map(|(pex, ip)| (pex, ip.to_owned()));
     assert_eq!(asked.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn lists_are_fetched_again_when_they_are_others() {
+    let mut world = World::new(1, |settings| {
+        settings.list_urls = vec!["http://l.example".into()]
+    });
+    let fetched = |world: &World| {
+        let is_list = |(_, job): &&(Millis, Job)| matches!(job, Job::List(_));
+        world.jobs.iter().filter(is_list).count()
+    };
+    world.run(10);
+    assert_eq!(fetched(&world), 1);
+    let mut others = settings(&["udp://t0.example:80"]);
+    others.list_urls = vec!["http://l.example".into()];
+    world.engine.obey(world.now, others.clone());
+    world.run(10);
+    assert_eq!(fetched(&world), 1);
+    others.list_urls.push("http://m.example".into());
+    world.engine.obey(world.now, others);
+    world.run(10);
+    assert_eq!(fetched(&world), 3);
 }
 
 #[test]

@@ -56,7 +56,7 @@ enum Letter {
 }
 
 /// What the thread goes by.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Terms {
     settings: Settings,
     /// Files of trackers.

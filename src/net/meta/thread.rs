@@ -233,6 +233,7 @@ impl Thread {
                 let text = self.engine.report(now, self.outside());
                 self.post(worker, Word::Report(to, text.into()));
             }
+            Letter::Obey(terms) if *terms == self.terms => {}
             Letter::Obey(terms) => {
                 if terms.settings != *self.sources.settings() {
                     let nodes = self.sources.nodes();
