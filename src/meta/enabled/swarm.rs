@@ -19,7 +19,7 @@ const NUMWANT: u32 = 200;
 pub const PAUSE_MILLIS: Millis = 60_000;
 
 /// How long to wait before a client is asked for proof again, at first and at most.
-const DOUBT_MILLIS: Millis = 30_000;
+const DOUBT_MILLIS: Millis = 10_000;
 const DOUBT_MILLIS_MAX: Millis = 15 * 60_000;
 
 /// A torrent.

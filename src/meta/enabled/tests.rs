@@ -423,14 +423,14 @@ fn a_client_is_asked_for_proof_where_it_speaks_from_and_seldom() {
         });
         world.run(9);
     }
-    // After 0, 30, 90, 210 and 450 seconds.
+    // After 0, 10, 30, 70, 150, 310 and 630 seconds.
     let expected = Job::Probe {
         info_hash: HASH,
         peer: "192.168.1.5:6379".parse().unwrap(),
         pex: false,
     };
     let jobs: Vec<_> = world.jobs.iter().map(|(_, job)| job).collect();
-    assert_eq!(jobs, vec![&expected; 5]);
+    assert_eq!(jobs, vec![&expected; 7]);
 }
 
 #[test]
