@@ -11,6 +11,17 @@ use super::scan::position;
 use super::{decimal, http};
 use crate::types::{Event, InfoHash, hex};
 
+/// By what names private trackers take keys, in letters of either case.
+const KEYS: [&[u8]; 7] = [
+    b"passkey",
+    b"authkey",
+    b"pk",
+    b"pid",
+    b"auth",
+    b"torrent_pass",
+    b"secure",
+];
+
 /// The most hashes that one scrape can hold, by the shortest way to write them.
 pub const SCRAPE_HASHES_MAX: usize = http::HEAD_LEN_MAX / (b"info_hash=&".len() + InfoHash::LEN);
 
@@ -158,6 +169,13 @@ impl Announce {
 pub fn first<'q>(query: &'q [u8], name: &[u8]) -> Option<&'q [u8]> {
     let mut pairs = Pairs(query).filter(|(found, _)| *found == name);
     pairs.next().map(|(_, value)| value)
+}
+
+/// Whether somebody's key to a private tracker is in a query, by one of the names that such
+/// trackers have for it. `key` is none of them: clients send one of their own.
+pub fn has_key(query: &[u8]) -> bool {
+    let is_key = |name: &[u8]| KEYS.iter().any(|key| name.eq_ignore_ascii_case(key));
+    Pairs(query).any(|(name, _)| is_key(name))
 }
 
 /// Reads the query of a scrape, without the `?`, and appends its info-hashes in the order they

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use crate::wire::query;
+
 /// How a tracker is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
@@ -26,18 +28,6 @@ pub struct Url {
     /// Path and query; begins with `/`. Empty for UDP trackers that need none.
     pub path: String,
 }
-
-/// By what names trackers take keys.
-const KEYS: [&str; 8] = [
-    "passkey",
-    "authkey",
-    "pk",
-    "pid",
-    "auth",
-    "torrent_pass",
-    "secure",
-    "key",
-];
 
 impl Url {
     /// The longest that is read.
@@ -105,15 +95,14 @@ impl Url {
     /// Whether it looks as if it were somebody's own, with a key to a private tracker in it.
     pub fn is_private_looking(&self) -> bool {
         let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
-        let is_key = |pair: &str| {
-            let name = pair.split('=').next().unwrap_or_default();
-            KEYS.contains(&name.to_ascii_lowercase().as_str())
-        };
+        let query = query.as_bytes();
         let is_long = |part: &str| {
             let word = |byte: u8| byte.is_ascii_alphanumeric();
             part.len() >= 16 && part.bytes().all(word) && part.bytes().any(|b| b.is_ascii_digit())
         };
-        query.split('&').any(is_key) || path.split('/').any(is_long)
+        query::has_key(query)
+            || query::first(query, b"key").is_some()
+            || path.split('/').any(is_long)
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::access::{HashList, Nets};
+use crate::access::{HashList, Nets, neighbourhood};
 use crate::config::{self, Config};
 use crate::error::{Exit, Fatal};
 use crate::meta::{Built, Dht, LIST_URLS, Millis, Publish, Select, Settings};
@@ -16,21 +16,6 @@ use crate::wire::{place, query};
 
 /// The largest file of trackers that is read.
 const TRACKERS_BYTES_MAX: usize = 1 << 20;
-
-/// The networks of the mode `lan`: loopback, private (RFC 1918, RFC 4193) and link-local ones.
-const LAN: [&str; 8] = [
-    "127.0.0.0/8",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "169.254.0.0/16",
-    "::1",
-    "fc00::/7",
-    "fe80::/10",
-];
-
-/// Names of what private trackers have in their URLs.
-const KEYS: [&[u8]; 5] = [b"passkey", b"authkey", b"pk", b"torrent_pass", b"auth"];
 
 /// Whose announces are passed on.
 #[derive(Clone, Debug)]
@@ -73,7 +58,7 @@ impl Policy {
         };
         let clients: Option<Nets> = match (meta.clients.as_slice(), meta.mode) {
             ([], "all") => None,
-            ([], _) => Some(LAN.iter().filter_map(|net| net.parse().ok()).collect()),
+            ([], _) => Some(neighbourhood().collect()),
             (nets, _) => Some(nets.iter().copied().collect()),
         };
         let hashes = |path: &Option<PathBuf>| {
@@ -138,8 +123,7 @@ pub fn asks(url: &[u8]) -> bool {
 /// Whether a URL has somebody's key in it.
 fn has_key(url: &[u8]) -> bool {
     let (_, query) = query::split(url);
-    let has = |name: &&[u8]| query.is_some_and(|query| query::first(query, name).is_some());
-    place::key(url).is_some() || KEYS.iter().any(has)
+    place::key(url).is_some() || query.is_some_and(query::has_key)
 }
 
 fn read_hashes(path: &Path, occasion: Occasion) -> Result<Arc<HashList>, Fatal> {
@@ -217,7 +201,6 @@ fn settings(config: &Config) -> Result<Settings, Fatal> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::types::Net;
 
     #[test]
     fn who_asks_says_so_in_the_query() {
@@ -266,26 +249,11 @@ mod tests {
             ("/announce?passkey=a&meta=1", true),
             ("/announce?meta=1&authkey=a", true),
             ("/announce?pk=a&meta=1", true),
+            ("/announce?meta=1&PassKey=a", true),
+            ("/announce?secure=a&meta=1", true),
+            ("/announce?meta=1&PID=a", true),
         ] {
             assert_eq!(has_key(url.as_bytes()), expected, "{url}");
-        }
-    }
-
-    #[test]
-    fn the_lan_is_what_is_near() {
-        let nets: Vec<Net> = LAN.iter().map(|net| net.parse().unwrap()).collect();
-        for (ip, near) in [
-            ("127.0.0.1", true),
-            ("192.168.7.7", true),
-            ("172.31.0.1", true),
-            ("172.32.0.1", false),
-            ("9.9.9.9", false),
-            ("::1", true),
-            ("fd00::1", true),
-            ("2a00::1", false),
-        ] {
-            let ip = ip.parse().unwrap();
-            assert_eq!(nets.iter().any(|net| net.contains(ip)), near, "{ip}");
         }
     }
 }
