@@ -51,15 +51,29 @@ pub fn nearest(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, addr.port())
 }
 
-fn ask_http(to: SocketAddr, https: bool, config: &Config) -> io::Result<()> {
-    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+/// Asks for a page of the tracker there, in plain HTTP; the answer has yet to be read.
+///
+/// # Errors
+/// When nobody is there.
+pub fn request(
+    to: SocketAddr,
+    page: &str,
+    patience: Duration,
+    config: &Config,
+) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&to, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
     let is_proxy = |ip| config.proxies.iter().any(|net| net.contains(ip));
     if config.proxy_protocol && is_proxy(stream.local_addr()?.ip()) {
         stream.write_all(b"PROXY UNKNOWN\r\n")?;
     }
-    stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+    write!(stream, "GET {page} HTTP/1.0\r\n\r\n")?;
+    Ok(stream)
+}
+
+fn ask_http(to: SocketAddr, https: bool, config: &Config) -> io::Result<()> {
+    let mut stream = request(to, "/", PATIENCE, config)?;
     let mut answer = [0; 7];
     stream.read_exact(&mut answer)?;
     let expected: &[u8] = match https {

@@ -1,13 +1,12 @@
 //! Asking a tracker that runs how its meta-tracker goes.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io::Read;
 use std::time::Duration;
 
 use crate::config::Config;
 use crate::error::{Exit, Fatal};
 use crate::meta::Built;
-use crate::net::health::nearest;
+use crate::net::health::{nearest, request};
 use crate::wire::http::{Response, Status};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,9 +31,10 @@ pub fn report(config: &Config) -> Result<String, Fatal> {
     let to = nearest(listen.addr);
     let path = format!("/{}?mode=meta", config.stats_path);
     let fatal = |what| Fatal::new(Exit::Unhealthy, format!("tcp://{to}"), what);
-    let connected = TcpStream::connect_timeout(&to, PATIENCE);
-    let answer = connected.and_then(|stream| ask(stream, &path));
-    let answer = answer.map_err(|error| fatal(format!("no answer: {error}")))?;
+    let mut answer = Vec::new();
+    let asked = request(to, &path, PATIENCE, config);
+    let read = asked.and_then(|stream| stream.take(BYTES_MAX).read_to_end(&mut answer));
+    read.map_err(|error| fatal(format!("no answer: {error}")))?;
     let Ok(Some((response, len))) = Response::parse(&answer, 0) else {
         return Err(fatal("what answers is no tracker".to_owned()));
     };
@@ -43,13 +43,4 @@ pub fn report(config: &Config) -> Result<String, Fatal> {
         Status::FORBIDDEN => Err(fatal("it tells only those of access.stats".to_owned())),
         _ => Err(fatal("it passes nothing on: see meta.mode".to_owned())),
     }
-}
-
-fn ask(mut stream: TcpStream, path: &str) -> io::Result<Vec<u8>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(BYTES_MAX).read_to_end(&mut answer)?;
-    Ok(answer)
 }
