@@ -277,7 +277,6 @@ impl Http {
                 };
                 let reply = Reply::Announce(counts, &peers);
                 let stays = self.finish(&pending, reply, desk, out);
-                desk.give_back(peers);
                 Outcome::Answered(stays)
             }
             Some(reply) => {

@@ -383,7 +383,6 @@ fn complete(
         Some(Reply::Announce(counts, peers)) => {
             if let Some((_, counts, peers)) = desk.settle(slot, counts, peers) {
                 emit(to, Reply::Announce(counts, &peers), outbox, desk);
-                desk.give_back(peers);
             }
         }
         Some(reply) => {

@@ -493,7 +493,6 @@ impl Desks {
         relay.hear(now, millis, &mut settled, &mut reports);
         for (to, counts, peers) in settled {
             self.deliver(to, Reply::Announce(counts, &peers));
-            self.desk.give_back(peers);
         }
         for (at, text) in reports {
             self.tcp.deliver_text(at, &text, &mut self.desk);
@@ -516,7 +515,6 @@ impl Desks {
         };
         if let Some((to, counts, peers)) = self.desk.settle(slot, counts, peers) {
             self.deliver(to, Reply::Announce(counts, &peers));
-            self.desk.give_back(peers);
         }
     }
 

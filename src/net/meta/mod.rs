@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounded};
 use mio::{Poll, Token, Waker};
 
 pub use ask::report;
@@ -172,22 +172,33 @@ impl Service {
             upstreams: config.meta.upstreams.clone(),
             state: config.meta.state.clone(),
         };
-        match &self.link {
-            Some(link) => {
-                let letter = Letter::Obey(Box::new(terms));
-                // The thread empties its queue many times a second.
-                let sent = link.0.letters.send_timeout(letter, PATIENCE);
-                if sent.is_err() {
-                    log::warn!("meta: the settings in force stay, since the thread is too busy");
-                }
-                link.wake();
-            }
-            None => match self.start(terms) {
-                Ok(link) => self.link = link,
-                Err(error) => log::error!("meta: off, since it can't start: {error}"),
-            },
+        if !self.tell(&terms) {
+            self.link = self.start(terms).unwrap_or_else(|error| {
+                log::error!("meta: off, since it can't start: {error}");
+                None
+            });
         }
         policy.link.clone_from(&self.link);
+    }
+
+    /// Has the thread go by these terms; `false` if there is none.
+    fn tell(&self, terms: &Terms) -> bool {
+        let Some(link) = &self.link else {
+            return false;
+        };
+        let letter = Letter::Obey(Box::new(terms.clone()));
+        // The thread empties its queue many times a second.
+        match link.0.letters.send_timeout(letter, PATIENCE) {
+            Ok(()) => link.wake(),
+            Err(SendTimeoutError::Timeout(_)) => {
+                log::warn!("meta: the settings in force stay, since the thread is too busy");
+            }
+            Err(SendTimeoutError::Disconnected(_)) => {
+                log::warn!("meta: its thread has ended, and is started anew");
+                return false;
+            }
+        }
+        true
     }
 
     fn start(&self, terms: Terms) -> std::io::Result<Option<Link>> {

@@ -73,8 +73,6 @@ pub struct Relay {
     /// Whether letters were left since the thread was woken last.
     posted: bool,
     tidied: Seconds,
-    /// A buffer for the next answer.
-    spare: Peers,
 }
 
 #[derive(Default)]
@@ -139,7 +137,7 @@ impl Desk {
                 return None;
             }
         };
-        let deadline = self.millis.saturating_add(policy.hold);
+        let hold = policy.hold;
         let (uploaded, downloaded, left) = calling.bytes;
         let wish = Wish {
             info_hash,
@@ -156,9 +154,10 @@ impl Desk {
         };
         let passed = relay.link.post(Letter::Wish(wish));
         relay.posted |= passed;
-        let count = match passed {
-            true => Count::MetaWish,
-            false => Count::MetaDropped,
+        // If nobody was told, there is only what is known already.
+        let (count, hold) = match passed {
+            true => (Count::MetaWish, hold),
+            false => (Count::MetaDropped, 0),
         };
         self.counters.count(family, count);
         if event == crate::types::Event::Stopped {
@@ -170,7 +169,7 @@ impl Desk {
             asker: peer,
             numwant: want.numwant.into(),
             both: want.both,
-            deadline,
+            deadline: self.millis.saturating_add(hold),
             local: None,
         });
         if slot.is_none() {
@@ -183,10 +182,8 @@ impl Desk {
     pub fn settle(&mut self, slot: Slot, counts: Counts, peers: &Peers) -> Option<Settled> {
         let (now, millis) = (self.now, self.millis);
         let relay = self.relay.as_mut()?;
-        let mut copy = mem::take(&mut relay.spare);
-        copy.clone_from(peers);
         let held = relay.at(slot)?;
-        held.local = Some((counts, copy));
+        held.local = Some((counts, peers.clone()));
         let hash = held.info_hash;
         let is_full = held.numwant <= peers.len();
         let is_due = held.deadline <= millis;
@@ -205,13 +202,6 @@ impl Desk {
         relay.at(slot)?;
         let place = &mut relay.places[usize::from(slot.place)];
         place.leave().map(|held| held.to)
-    }
-
-    /// Takes back the buffer of an answer that has left.
-    pub fn give_back(&mut self, peers: Peers) {
-        if let Some(relay) = &mut self.relay {
-            relay.spare = peers;
-        }
     }
 
     /// Has what others know of torrents go into the answer to a scrape, if something is known.
@@ -247,7 +237,6 @@ impl Relay {
             places: Vec::new(),
             posted: false,
             tidied: 0,
-            spare: Peers::default(),
         })
     }
 
@@ -298,9 +287,7 @@ impl Relay {
                 }
                 Word::Extra(extra) => {
                     let (hash, is_settled) = (extra.info_hash, extra.settled);
-                    if self.extras.len() < self.extras_max() || self.extras.contains_key(&hash) {
-                        self.extras.insert(hash, extra);
-                    }
+                    self.keep(extra);
                     if is_settled {
                         let is_his = |held: &Held| held.info_hash == hash;
                         self.release_all(now, is_his, settled);
@@ -369,10 +356,17 @@ impl Relay {
         place.held.as_mut().filter(|_| is_his)
     }
 
-    /// How many torrents are remembered: those that are passed on, and some that are not.
-    fn extras_max(&self) -> usize {
+    /// Remembers what others know, if there is room: for all torrents that are passed on, and for
+    /// some of which nothing will be known.
+    fn keep(&mut self, extra: Arc<Extra>) {
         let passed_on = self.policy.as_ref().map_or(0, Policy::swarms_max);
-        passed_on.saturating_add(REFUSED_MAX)
+        let room = match extra.settled && extra.peers.is_empty() {
+            true => REFUSED_MAX,
+            false => REFUSED_MAX.saturating_add(passed_on),
+        };
+        if self.extras.len() < room || self.extras.contains_key(&extra.info_hash) {
+            self.extras.insert(extra.info_hash, extra);
+        }
     }
 
     fn extra(&self, now: Seconds, hash: &InfoHash) -> Option<&Arc<Extra>> {
