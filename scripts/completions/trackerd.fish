@@ -118,7 +118,7 @@ complete -c trackerd -l meta.dht_bootstrap -x -d 'Enter the hash table by this n
 complete -c trackerd -l meta.pex -x -a 'yes no' -d 'Ask peers for other peers where few are known'
 complete -c trackerd -l meta.swarms_max -x -d 'Pass on so many torrents at a time'
 complete -c trackerd -l meta.client_swarms -x -d 'Of these, so many for one address'
-complete -c trackerd -l meta.pps -x -d 'Send others so many datagrams in a second'
+complete -c trackerd -l meta.pps -x -d 'Send other trackers so many datagrams in a second'
 complete -c trackerd -l meta.tcp -x -d 'Have so many connections to others at a time'
 complete -c trackerd -l meta.state -r -F -d 'Keep there what is known of other trackers, for the next start'
 complete -c trackerd -l meta.allow_private -x -a 'yes no' -d 'Ask trackers and take peers of private networks too: for networks of one\'s own'

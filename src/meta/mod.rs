@@ -102,11 +102,11 @@ pub struct Settings {
     pub swarms_max: usize,
     /// Those of one address.
     pub client_swarms: usize,
-    /// Datagrams sent to upstreams in a second, and as many to the hash table.
+    /// Datagrams sent to upstreams in a second; those to the hash table don't count.
     pub pps: u32,
     /// The most connections at a time.
     pub tcp: usize,
-    /// Whether trackers and peers of private networks are asked.
+    /// Whether trackers and peers are asked that are in private networks or on this machine.
     pub allow_private: bool,
 }
 

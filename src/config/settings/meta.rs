@@ -188,7 +188,7 @@ pub(super) const META: &[Setting] = &[
         key: "meta.pps",
         value: "N",
         default: "20",
-        help: "Send others so many datagrams in a second",
+        help: "Send other trackers so many datagrams in a second",
         kind: Kind::Number(1, 1000, |d| &mut d.meta.pps),
         ..META_ROW
     },
