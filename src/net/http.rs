@@ -379,20 +379,16 @@ pub fn note_fault(from: IpAddr, encrypted: bool, response: &[u8], desk: &mut Des
 fn note(asked: &Asked<'_>, response: &[u8], desk: &mut Desk) {
     let (path, query) = query::split(asked.head.target);
     let query = query.unwrap_or_default();
-    let mut hashes = Vec::new();
     let kind = match named(path, &desk.terms) {
-        Page::Tracker(place::Page::Announce) => {
-            let said = query::Announce::parse(query);
-            hashes.extend(said.ok().map(|said| said.info_hash));
-            "announce"
-        }
-        Page::Tracker(place::Page::Scrape) => {
-            // What is wrong with it is in the answer.
-            let _ = query::parse_scrape(query, &mut hashes);
-            "scrape"
-        }
+        Page::Tracker(place::Page::Announce) => "announce",
+        Page::Tracker(place::Page::Scrape) => "scrape",
         _ => "page",
     };
+    // Announces say it in the same way. What is wrong with it is in the answer.
+    let mut hashes = Vec::new();
+    if kind != "page" {
+        let _ = query::parse_scrape(query, &mut hashes);
+    }
     let (encrypted, from, hash) = (asked.encrypted, asked.from, hashes.first().copied());
     let visitors = &mut desk.visitors;
     visitors.note_http(desk.now, encrypted, from, kind, hash, response);

@@ -102,6 +102,8 @@ pub struct Scrape<'a> {
 impl<'a> Request<'a> {
     /// Reads a datagram. `None` is malformed: too short, an unknown action, a connect without
     /// the magic. Nobody can be told, for the sender is unproven.
+    // On the road it costs less in its place than called, and it has a caller beside the road.
+    #[inline(always)]
     pub fn parse(bytes: &'a [u8]) -> Option<Request<'a>> {
         let mut fields = Fields(bytes);
         let connection = fields.u64()?;
