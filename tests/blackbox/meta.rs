@@ -241,6 +241,27 @@ fn what_is_known_of_others_is_kept_and_told() {
     });
 }
 
+#[test]
+fn it_is_told_where_a_proxys_preface_is_wanted() {
+    let upstream = Setup::new().start();
+    let proxied = ["access.proxy 127.0.0.1", "access.proxy_protocol yes"];
+    let tracker = meta(&upstream, &proxied).start();
+    let args = [
+        format!("--listen.tcp={}", tracker.tcp()),
+        "--access.proxy=127.0.0.1".to_owned(),
+        "--access.proxy_protocol=yes".to_owned(),
+        "--stats".to_owned(),
+    ];
+    let ended = args
+        .iter()
+        .fold(Setup::bare(), |setup, arg| setup.arg(arg))
+        .run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let url = format!("udp://{}/announce", upstream.udp());
+    assert!(ended.stdout.contains(&url), "{}", ended.stdout);
+    tracker.stop();
+}
+
 /// What a tracker refuses that passes nothing on, or is too far away.
 #[test]
 fn who_does_not_get_it_is_served_all_the_same() {
