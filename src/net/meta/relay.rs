@@ -447,8 +447,53 @@ fn add(peers: &mut Peers, more: &Peers, asker: &PeerAddr, numwant: usize, both: 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::net::meta::{Board, Ends, WAKE};
+    use crossbeam_channel::bounded;
+    use mio::{Poll, Waker};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn refusals_are_remembered_as_far_as_there_is_room() {
+        let poll = Poll::new().unwrap();
+        let (letters, _inbox) = bounded(1);
+        let (out, words) = bounded(WORDS_A_TURN);
+        let link = Link(Arc::new(Ends {
+            letters,
+            waker: Arc::new(Waker::new(poll.registry(), WAKE).unwrap()),
+            words: vec![words],
+            board: Board::default(),
+        }));
+        let mut relay = Relay {
+            policy: None,
+            link,
+            worker: 0,
+            extras: HashMap::new(),
+            places: Vec::new(),
+            posted: false,
+            tidied: 0,
+        };
+        let mut tell = |number: u32, expires: Seconds, now: Seconds| {
+            let mut info_hash = InfoHash([0; 20]);
+            info_hash.0[..4].copy_from_slice(&number.to_be_bytes());
+            let extra = Extra {
+                info_hash,
+                peers: Peers::default(),
+                counts: Counts::default(),
+                settled: true,
+                expires,
+            };
+            out.send(Word::Extra(Arc::new(extra))).unwrap();
+            relay.hear(now, 0, &mut Vec::new(), &mut Vec::new());
+            relay.extras.len()
+        };
+        let most = (0..5000).map(|number| tell(number, 60, 0)).max();
+        assert_eq!(most, Some(REFUSED_MAX));
+        // What is over gives way, and what is known already takes no more room.
+        assert_eq!(tell(3, 200, TIDY_SECS + 1), 1);
+        assert_eq!(tell(3, 200, TIDY_SECS + 1), 1);
+        assert_eq!(tell(3, 0, TIDY_SECS + 1), 0);
+    }
 
     fn peers() -> impl Strategy<Value = Peers> {
         let v4 = prop::collection::btree_set((0..30_u8).prop_map(|n| [n; 6]), 0..25);
