@@ -1,7 +1,7 @@
 //! The words that make the program a client of trackers, and their options: the table, and how
 //! such a command line is read.
 
-use super::settings::has;
+use super::settings::IS_CLIENT;
 use super::{Command, VERSION, parse, values};
 use crate::error::Fatal;
 use crate::types::{Event, Family, InfoHash, Join, Order, Quest, Seconds};
@@ -198,7 +198,7 @@ pub static CHOICES: &[Choice] = &[
 pub fn command(args: &[OsString]) -> Option<Result<Command, Fatal>> {
     let (first, rest) = args.split_first()?;
     let verb = VERBS.iter().find(|verb| first == verb.name)?;
-    Some(match has("client") {
+    Some(match IS_CLIENT {
         true => order(verb, rest),
         false => Err(parse::usage(
             verb.name,

@@ -207,7 +207,7 @@ impl Setting {
 
     /// Whether this build can do it.
     pub fn is_built(&self) -> bool {
-        has(self.feature)
+        !FEATURES.contains(&(self.feature, false))
     }
 
     pub(super) fn is_listen(&self) -> bool {
@@ -226,10 +226,9 @@ impl Flag {
 }
 
 /// The features that settings need, and whether this build has them.
-const FEATURES: [(&str, bool); 11] = [
+const FEATURES: [(&str, bool); 10] = [
     ("api", cfg!(feature = "api")),
     ("bus", cfg!(feature = "bus")),
-    ("client", cfg!(feature = "client")),
     ("cluster", cfg!(feature = "cluster")),
     ("dht", cfg!(feature = "dht")),
     ("journal", cfg!(feature = "journal")),
@@ -240,10 +239,8 @@ const FEATURES: [(&str, bool); 11] = [
     ("tls", cfg!(feature = "tls")),
 ];
 
-/// Whether this build has a feature.
-pub(super) fn has(feature: &str) -> bool {
-    !FEATURES.contains(&(feature, false))
-}
+/// Whether this build asks trackers. Where it doesn't, the compiler leaves out what is of no use.
+pub(super) const IS_CLIENT: bool = cfg!(feature = "client");
 
 /// The default port, opentracker's.
 pub const PORT: u16 = 6969;
