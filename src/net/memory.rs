@@ -179,9 +179,10 @@ impl Means {
         let Some(bus) = &config.bus else {
             return 0;
         };
-        // A channel has a number beside each of its items.
+        // Each way, and once more while the publisher waits for the server. A channel has a number
+        // beside each of its items.
         let item = size_of::<Record>() + size_of::<usize>();
-        BUS_BYTES + bus.backlog_bytes_max + 2 * self.workers * bus.ring_len * item
+        BUS_BYTES + bus.backlog_bytes_max + 3 * self.workers * bus.ring_len * item
     }
 }
 

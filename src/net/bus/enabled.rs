@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use super::keeper::{Copied, Keeper};
@@ -10,6 +10,7 @@ use super::lane::{Lane, Learned};
 use super::listener::Listener;
 use super::publisher::Publisher;
 use super::ring::Ring;
+use super::told::Told;
 use crate::bus::{self, Account, Backoff, Inbox, Kept, Outbox, Signer};
 use crate::config::{self, Config, HashFile};
 use crate::error::{Exit, Fatal};
@@ -81,14 +82,16 @@ impl Bus {
             stream_frames_max: self.config.stream_frames,
         };
         let backoff = || io::Result::Ok(Backoff::new(u32::from_ne_bytes(clock::entropy()?)));
-        let recent = Arc::default();
         let (told, learned): (Vec<_>, Vec<_>) = self.rings.into_iter().unzip();
+        // As much as the rings hold.
+        let waiting_max = told.len() * self.config.ring_len;
+        let told = Arc::new(Mutex::new(Told::new(told, waiting_max)));
         let listener = Listener {
             account: account.clone(),
             inbox: Inbox::new(self.node, self.signer.clone()),
             learned: learned.into_iter().zip(wakes.iter().cloned()).collect(),
             owners,
-            recent: Arc::clone(&recent),
+            told: Arc::clone(&told),
             shared: Arc::clone(shared),
             backoff: backoff()?,
             sure: None,
@@ -108,7 +111,6 @@ impl Bus {
             account,
             outbox: Outbox::new(self.node, self.signer, self.config.backlog_bytes_max),
             told,
-            recent,
             shared: Arc::clone(shared),
             backoff: backoff()?,
             delay_millis: self.config.delay_millis,

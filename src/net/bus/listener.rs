@@ -1,12 +1,13 @@
 //! The listener: hears what other nodes tell, and sorts it by the workers that own the torrents.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::lane::Learned;
 use super::ring::Ring;
-use crate::bus::{Account, Backoff, Inbox, Link, Recent, Refusal};
+use super::told::Told;
+use crate::bus::{Account, Backoff, Inbox, Link, Refusal};
 use crate::net::control::Shared;
 use crate::router::{Owners, Wake};
 use crate::stats::Count;
@@ -31,7 +32,7 @@ pub struct Listener {
     /// The rings of all workers, and what wakes them.
     pub learned: Vec<(Ring<Learned>, Wake)>,
     pub owners: Owners,
-    pub recent: Arc<Mutex<Recent>>,
+    pub told: Arc<Mutex<Told>>,
     pub shared: Arc<Shared>,
     pub backoff: Backoff,
     /// When it was last sure that nothing is missing.
@@ -133,6 +134,10 @@ impl Listener {
         self.hand_on(&heard.frame);
     }
 
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Hands the records of a frame to those who own their torrents.
     fn hand_on(&mut self, frame: &Frame<'_>) {
         let now = clock::wall_millis();
@@ -141,10 +146,9 @@ impl Listener {
         let age = Seconds::try_from((now - millis) / 1000).unwrap_or(Seconds::MAX);
         let (mut stale, mut lost) = (0, 0);
         let mut patience = PATIENCE_MILLIS;
+        self.told().gather_if_late(now);
         for record in frame.records() {
-            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_new = recent.note(&record.info_hash, &record.peer, millis);
-            drop(recent);
+            let is_new = self.told().note(&record.info_hash, &record.peer, millis);
             if !is_new {
                 stale += 1;
                 continue;

@@ -23,6 +23,8 @@ mod listener;
 mod publisher;
 #[cfg(feature = "bus")]
 mod ring;
+#[cfg(feature = "bus")]
+mod told;
 
 #[cfg(not(feature = "bus"))]
 pub use disabled::{Bus, Lane};

@@ -5,13 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::ring::Ring;
-use crate::bus::{Account, Backoff, Link, Outbox, Recent};
+use super::told::Told;
+use crate::bus::{Account, Backoff, Link, Outbox};
 use crate::net::control::Shared;
 use crate::stats::Count;
 use crate::sys::clock;
 use crate::types::Family;
-use crate::wire::bus::Record;
 
 /// Frames sent at a time: two megabytes at most.
 const FRAMES_AT_ONCE: usize = 32;
@@ -22,8 +21,7 @@ const HEARTBEAT_MILLIS: u32 = 1000;
 pub struct Publisher {
     pub account: Account,
     pub outbox: Outbox,
-    pub told: Vec<Ring<Record>>,
-    pub recent: Arc<Mutex<Recent>>,
+    pub told: Arc<Mutex<Told>>,
     pub shared: Arc<Shared>,
     pub backoff: Backoff,
     pub delay_millis: u32,
@@ -46,14 +44,13 @@ impl Publisher {
     /// Works until the process ends, and sends what is left then.
     pub fn run(mut self) {
         let mut standing = Standing::default();
-        let mut records = Vec::new();
         loop {
             let is_last = self.shared.stopping.load(Ordering::Acquire);
-            self.gather(&mut records);
+            self.gather();
             if is_last && standing.link.is_none() {
                 return;
             }
-            if let Err(error) = self.send(&mut standing, &mut records) {
+            if let Err(error) = self.send(&mut standing) {
                 self.shared.count(Count::BusFailures, 1);
                 standing.link = None;
                 standing.wait_millis = self.backoff.fail();
@@ -72,26 +69,18 @@ impl Publisher {
     }
 
     /// Makes frames of what the rings hold.
-    fn gather(&mut self, records: &mut Vec<Record>) {
-        records.clear();
-        for ring in &self.told {
-            records.extend(std::iter::from_fn(|| ring.pop()));
+    fn gather(&mut self) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let batches = told.take(clock::wall_millis());
+        drop(told);
+        for (millis, records) in &batches {
+            self.outbox.tell(*millis, records);
         }
-        if records.is_empty() {
-            return;
-        }
-        let millis = clock::wall_millis();
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        for record in &*records {
-            recent.note(&record.info_hash, &record.peer, millis);
-        }
-        drop(recent);
-        self.outbox.tell(millis, records);
         let dropped = self.outbox.take_dropped();
         self.shared.count(Count::BusDropped, dropped);
     }
 
-    fn send(&mut self, at: &mut Standing, records: &mut Vec<Record>) -> Result<(), String> {
+    fn send(&mut self, at: &mut Standing) -> Result<(), String> {
         if at.link.is_none() {
             if at.wait_millis > 0 {
                 return Ok(());
@@ -131,7 +120,7 @@ impl Publisher {
                 at.trouble = full;
             }
             // Rings are not to run over meanwhile.
-            self.gather(records);
+            self.gather();
         }
         if at.beat_millis >= HEARTBEAT_MILLIS {
             let millis = clock::wall_millis();
