@@ -65,10 +65,13 @@ pub fn request(
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
     let is_proxy = |ip| config.proxies.iter().any(|net| net.contains(ip));
-    if config.proxy_protocol && is_proxy(stream.local_addr()?.ip()) {
-        stream.write_all(b"PROXY UNKNOWN\r\n")?;
-    }
-    write!(stream, "GET {page} HTTP/1.0\r\n\r\n")?;
+    let preface = match config.proxy_protocol && is_proxy(stream.local_addr()?.ip()) {
+        true => "PROXY UNKNOWN\r\n",
+        false => "",
+    };
+    // In one piece: HTTPS ends the connection at the first that it does not understand, and what
+    // came after would take its answer away.
+    stream.write_all(format!("{preface}GET {page} HTTP/1.0\r\n\r\n").as_bytes())?;
     Ok(stream)
 }
 
