@@ -224,21 +224,22 @@ fn what_is_known_of_others_is_kept_and_told() {
         format!("--listen.tcp={}", tracker.tcp()),
         "--stats".to_owned(),
     ];
-    let ended = args
-        .iter()
-        .fold(Setup::bare(), |setup, arg| setup.arg(arg))
-        .run();
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(
-        ended.stdout.lines().any(|line| line.ends_with(&url)),
-        "{}",
-        ended.stdout
-    );
+    let told = told(&args);
+    assert!(told.lines().any(|line| line.ends_with(&url)), "{told}");
     tracker.signal("TERM");
     eventually("it is written down", || {
         let kept = std::fs::read_to_string(&state).unwrap_or_default();
         kept.contains(&format!("tracker {url} file "))
     });
+}
+
+/// What the program says, started so.
+#[track_caller]
+fn told(args: &[String]) -> String {
+    let asked = args.iter().fold(Setup::bare(), |setup, arg| setup.arg(arg));
+    let ended = asked.run();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.stdout
 }
 
 #[test]
@@ -252,13 +253,9 @@ fn it_is_told_where_a_proxys_preface_is_wanted() {
         "--access.proxy_protocol=yes".to_owned(),
         "--stats".to_owned(),
     ];
-    let ended = args
-        .iter()
-        .fold(Setup::bare(), |setup, arg| setup.arg(arg))
-        .run();
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let told = told(&args);
     let url = format!("udp://{}/announce", upstream.udp());
-    assert!(ended.stdout.contains(&url), "{}", ended.stdout);
+    assert!(told.contains(&url), "{told}");
     tracker.stop();
 }
 
