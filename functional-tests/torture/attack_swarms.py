@@ -107,7 +107,7 @@ def memory_at_its_limit(scene: Scene) -> None:
 def memory_of_a_router(scene: Scene) -> None:
     """The profile for 32 MB in a control group that grants these, or less; and info-hashes that
     nobody has, several times as many as there is room for."""
-    count, established = scene.size(150_000, 1_500_000), 50
+    count, established = scene.size(300_000, 1_500_000), 50
     settings = [line for line in ROUTER.read_text().splitlines()
                 if line and not line.startswith(("#", "listen.tcp_udp", "tracker.workers"))]
     chance = random.Random(11)

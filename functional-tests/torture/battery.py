@@ -46,11 +46,13 @@ class Programme:
                            for case in order}
                 for case in cases:
                     rows += running[case].result()
-        failures = sum(not row.is_met for row in rows)
+        failed = [row for row in rows if not row.is_met]
         print(table(rows), *skipped, sep="\n")
-        print(f"{self.kind.name}: {len(cases)} tests, {len(rows)} criteria, {failures} not met, "
+        if failed:
+            print("not met:", table(failed), sep="\n")
+        print(f"{self.kind.name}: {len(cases)} tests, {len(rows)} criteria, {len(failed)} not met, "
               f"{len(skipped)} skipped, in {time.monotonic() - began:.0f} s")
-        return 1 if failures else 0
+        return 1 if failed else 0
 
     def _numbers(self, test: Test, workers: list[int]) -> list[int]:
         """Of workers, over which it happens."""
