@@ -36,8 +36,8 @@ pub struct BusSaid {
     pub stream_frames: Option<u32>,
     pub backlog: Option<usize>,
     pub ring: Option<u32>,
-    pub lists: Option<&'static str>,
-    pub secret: Option<&'static str>,
+    pub lists: Option<bool>,
+    pub secret: Option<bool>,
 }
 
 impl BusSaid {
@@ -45,8 +45,8 @@ impl BusSaid {
     pub fn idle(&self) -> Option<Contradiction> {
         let said = [
             (&["bus.key_file"][..], self.key_file.is_some()),
-            (&["bus.lists"], self.lists == Some("yes")),
-            (&["bus.secret"], self.secret == Some("yes")),
+            (&["bus.lists"], self.lists.unwrap_or(false)),
+            (&["bus.secret"], self.secret.unwrap_or(false)),
         ];
         let idle = said
             .iter()
@@ -66,8 +66,8 @@ impl BusSaid {
             stream_frames: self.stream_frames.unwrap_or(30_000),
             backlog_bytes_max: self.backlog.unwrap_or(16 << 20),
             ring_len: self.ring.unwrap_or(16_384) as usize,
-            lists: self.lists == Some("yes"),
-            secret: self.secret == Some("yes"),
+            lists: self.lists.unwrap_or(false),
+            secret: self.secret.unwrap_or(false),
         })
     }
 }

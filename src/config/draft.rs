@@ -7,7 +7,7 @@ use super::logs::LogSaid;
 use super::memory::Memory;
 use super::meta::MetaSaid;
 use super::parse::Said;
-use super::settings::{Kind, PORT, Serves, Setting};
+use super::settings::{Kind, PORT, Serves, Setting, YES_NO};
 use super::snapshots::Snapshots;
 use super::values::{self, Place};
 use super::{Amount, ApiPlace, Certificate, Config, HashFile, Listen};
@@ -23,12 +23,12 @@ pub struct Draft {
     pub listens: Vec<Listen>,
     pub workers: Option<u32>,
     pub udp_workers: Option<u32>,
-    pub no_tcp: Option<&'static str>,
-    pub no_udp: Option<&'static str>,
+    pub no_tcp: Option<bool>,
+    pub no_udp: Option<bool>,
     pub nofile: Option<Amount>,
     pub core: Option<Amount>,
     pub receive_buffer: Option<u32>,
-    pub pin_workers: Option<&'static str>,
+    pub pin_workers: Option<bool>,
     pub rootdir: Option<PathBuf>,
     pub load: Option<PathBuf>,
     pub user: Option<String>,
@@ -42,8 +42,8 @@ pub struct Draft {
     pub peer_timeout: Option<u32>,
     pub numwant_default: Option<u32>,
     pub numwant_max: Option<u32>,
-    pub external_ip: Option<&'static str>,
-    pub keep_ids: Option<&'static str>,
+    pub external_ip: Option<bool>,
+    pub keep_ids: Option<bool>,
     pub scrape_interval: Option<u32>,
     pub tracker_id: Option<String>,
     pub warning: Option<String>,
@@ -52,11 +52,11 @@ pub struct Draft {
     pub fifo_add: Option<PathBuf>,
     pub fifo_delete: Option<PathBuf>,
     pub stats_readers: Vec<Net>,
-    pub full_scrape: Option<&'static str>,
+    pub full_scrape: Option<bool>,
     pub full_scrapers: Vec<Net>,
     pub full_scrape_interval: Option<u32>,
-    pub log_completed: Option<&'static str>,
-    pub woodpeckers: Option<&'static str>,
+    pub log_completed: Option<bool>,
+    pub woodpeckers: Option<bool>,
     pub watched: Vec<Net>,
     pub stats_path: Option<String>,
     pub metrics_path: Option<String>,
@@ -65,14 +65,14 @@ pub struct Draft {
     pub failed: Option<u32>,
     pub proxies: Vec<Net>,
     pub proxy_header: Option<String>,
-    pub proxy_protocol: Option<&'static str>,
+    pub proxy_protocol: Option<bool>,
     pub ip_from_query: Vec<Net>,
     pub denied: Vec<Net>,
     pub deny_file: Option<PathBuf>,
     pub peer_ids: Programs,
     pub agents: Programs,
     pub program_text: Option<String>,
-    pub enforce_interval: Option<&'static str>,
+    pub enforce_interval: Option<bool>,
     pub limits: LimitsSaid,
     pub livesync: Option<SocketAddrV4>,
     pub nodes: Vec<Net>,
@@ -133,6 +133,7 @@ impl Draft {
         match setting.kind {
             Kind::Number(min, max, slot) => *slot(self) = Some(values::number(text, min, max)?),
             Kind::Size(slot) => *slot(self) = Some(values::size(text)?),
+            Kind::Flag(slot) => *slot(self) = Some(values::word(text, YES_NO)? == "yes"),
             Kind::Word(words, slot) => *slot(self) = Some(values::word(text, words)?),
             Kind::Text(check, slot) => *slot(self) = Some(check(text)?.to_owned()),
             Kind::Path(slot) => *slot(self) = Some(text.into()),
@@ -229,7 +230,7 @@ impl Draft {
     fn full_scrapers(&mut self) -> Option<Vec<Net>> {
         let nets = mem::take(&mut self.full_scrapers);
         match self.full_scrape {
-            Some("no") => Some(Vec::new()),
+            Some(false) => Some(Vec::new()),
             _ => (!nets.is_empty()).then_some(nets),
         }
     }
@@ -246,15 +247,15 @@ impl Draft {
             open_files: self.nofile,
             core_bytes: self.core,
             receive_buffer: self.receive_buffer.map(|bytes| bytes as usize),
-            pin_workers: self.pin_workers == Some("yes"),
+            pin_workers: self.pin_workers.unwrap_or(false),
             rootdir: self.rootdir,
             load: self.load,
             user: self.user,
             redirect_url: self.redirect_url,
             numwant_default: self.numwant_default.unwrap_or(50.min(numwant_max)) as u16,
             numwant_max: numwant_max as u16,
-            external_ip: self.external_ip == Some("yes"),
-            keep_ids: self.keep_ids == Some("yes"),
+            external_ip: self.external_ip.unwrap_or(false),
+            keep_ids: self.keep_ids.unwrap_or(false),
             scrape_interval: self.scrape_interval,
             tracker_id: self.tracker_id,
             warning: self.warning,
@@ -264,8 +265,8 @@ impl Draft {
             fifo_delete: self.fifo_delete,
             stats_readers: self.stats_readers,
             full_scrape_interval: self.full_scrape_interval.unwrap_or(300),
-            log_completed: self.log_completed == Some("yes"),
-            woodpeckers: self.woodpeckers == Some("yes"),
+            log_completed: self.log_completed.unwrap_or(false),
+            woodpeckers: self.woodpeckers.unwrap_or(false),
             watched: self.watched,
             stats_charset: self.stats_charset,
             stats_separator: self.stats_separator,
@@ -274,14 +275,14 @@ impl Draft {
             metrics_path: self.metrics_path.unwrap_or_else(|| "metrics".into()),
             proxies: self.proxies,
             proxy_header: self.proxy_header.unwrap_or_else(usual_header),
-            proxy_protocol: self.proxy_protocol == Some("yes"),
+            proxy_protocol: self.proxy_protocol.unwrap_or(false),
             ip_from_query: self.ip_from_query,
             denied: self.denied,
             deny_file: self.deny_file,
             peer_ids: self.peer_ids,
             agents: self.agents,
             program_text: self.program_text,
-            enforce_interval: self.enforce_interval == Some("yes"),
+            enforce_interval: self.enforce_interval.unwrap_or(false),
             limits: self.limits.finish(),
             livesync: self.livesync,
             nodes: self.nodes,
@@ -326,7 +327,7 @@ impl Draft {
 
     /// Takes out the protocol that shall not be served.
     fn leave_out(&mut self) {
-        let (no_tcp, no_udp) = (self.no_tcp == Some("yes"), self.no_udp == Some("yes"));
+        let (no_tcp, no_udp) = (self.no_tcp.unwrap_or(false), self.no_udp.unwrap_or(false));
         for listen in &mut self.listens {
             listen.tcp &= !no_tcp;
             listen.https &= !no_tcp;

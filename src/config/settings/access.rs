@@ -1,6 +1,6 @@
 //! Who may ask for what, and who speaks for others.
 
-use super::{Kind, ROW, Setting};
+use super::{FLAG, Kind, ROW, Setting};
 use crate::config::HashFile;
 use crate::config::values;
 
@@ -69,11 +69,10 @@ pub(super) const ACCESS: &[Setting] = &[
     },
     Setting {
         key: "access.full_scrape",
-        value: "yes|no",
         default: "yes",
         help: "Whether to list all torrents for those who ask",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.full_scrape),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.full_scrape),
+        ..FLAG
     },
     Setting {
         key: "access.full_scrape_net",
@@ -93,11 +92,9 @@ pub(super) const ACCESS: &[Setting] = &[
     },
     Setting {
         key: "stats.woodpeckers",
-        value: "yes|no",
-        default: "no",
         help: "Count networks that announce too early, for /stats?mode=woodpeckers",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.woodpeckers),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.woodpeckers),
+        ..FLAG
     },
     Setting {
         key: "stats.fulllog",
@@ -147,11 +144,9 @@ pub(super) const ACCESS: &[Setting] = &[
     },
     Setting {
         key: "access.proxy_protocol",
-        value: "yes|no",
-        default: "no",
         help: "Whether connections from proxies begin with the PROXY protocol",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.proxy_protocol),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.proxy_protocol),
+        ..FLAG
     },
     Setting {
         key: "tracker.ip_from_query",

@@ -1,6 +1,6 @@
 //! Where trackerd listens.
 
-use super::{Kind, ROW, Serves, Setting};
+use super::{FLAG, Kind, ROW, Serves, Setting};
 
 pub(super) const ADDRESSES: &[Setting] = &[
     LISTEN_TCP_UDP,
@@ -36,23 +36,19 @@ pub(super) const ADDRESSES: &[Setting] = &[
     },
     Setting {
         key: "listen.no_tcp",
-        value: "yes|no",
-        default: "no",
         alias: Some("no-tcp"),
         implied: "yes",
         help: "Serve no HTTP and no HTTPS, whatever the addresses above say",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.no_tcp),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.no_tcp),
+        ..FLAG
     },
     Setting {
         key: "listen.no_udp",
-        value: "yes|no",
-        default: "no",
         alias: Some("no-udp"),
         implied: "yes",
         help: "Serve no UDP, whatever the addresses above say",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.no_udp),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.no_udp),
+        ..FLAG
     },
 ];
 

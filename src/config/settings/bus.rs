@@ -1,6 +1,6 @@
 //! Many nodes that are one tracker.
 
-use super::{Kind, ROW, Setting};
+use super::{FLAG, Kind, ROW, Setting};
 use crate::config::values;
 
 pub(super) const BUS: &[Setting] = &[
@@ -68,21 +68,17 @@ pub(super) const BUS: &[Setting] = &[
     },
     Setting {
         key: "bus.lists",
-        value: "yes|no",
-        default: "no",
         help: "Whether to keep the files of white- or blacklist and keys as the server has them",
         feature: "bus",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.bus.lists),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.bus.lists),
+        ..FLAG
     },
     Setting {
         key: "bus.secret",
-        value: "yes|no",
-        default: "no",
         help: "Whether to keep udp.secret_file as the server has it",
         feature: "bus",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.bus.secret),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.bus.secret),
+        ..FLAG
     },
     Setting {
         key: "udp.secret_file",

@@ -1,24 +1,20 @@
 //! What answers may say beyond the plain protocol.
 
-use super::{Kind, ROW, Setting};
+use super::{FLAG, Kind, ROW, Setting};
 use crate::config::values;
 
 pub(super) const EXTENSIONS: &[Setting] = &[
     Setting {
         key: "tracker.external_ip",
-        value: "yes|no",
-        default: "no",
         help: "Whether to tell HTTP clients the public address they are seen at",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.external_ip),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.external_ip),
+        ..FLAG
     },
     Setting {
         key: "tracker.peer_ids",
-        value: "yes|no",
-        default: "no",
         help: "Whether to keep peer ids, for HTTP clients that want answers with them",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.keep_ids),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.keep_ids),
+        ..FLAG
     },
     Setting {
         key: "tracker.scrape_interval",

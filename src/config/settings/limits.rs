@@ -1,6 +1,6 @@
 //! How much of us one source may have, and who may have nothing.
 
-use super::{Kind, ROW, Setting};
+use super::{FLAG, Kind, ROW, Setting};
 use crate::config::values;
 
 /// As many requests a second as no source makes.
@@ -81,11 +81,9 @@ pub(super) const LIMITS: &[Setting] = &[
     },
     Setting {
         key: "tracker.enforce_interval",
-        value: "yes|no",
-        default: "no",
         help: "Whether to tell of no peers who comes back before half the least interval",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.enforce_interval),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.enforce_interval),
+        ..FLAG
     },
     Setting {
         key: "limit.strikes",

@@ -1,6 +1,6 @@
 //! The log: what is written of what happens.
 
-use super::{Kind, ROW, Setting};
+use super::{FLAG, Kind, ROW, Setting};
 
 pub(super) const LOG: &[Setting] = &[
     Setting {
@@ -13,11 +13,9 @@ pub(super) const LOG: &[Setting] = &[
     },
     Setting {
         key: "log.completed",
-        value: "yes|no",
-        default: "no",
         help: "Write a line to the standard output for each completed download",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.log_completed),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.log_completed),
+        ..FLAG
     },
     Setting {
         key: "log.level",

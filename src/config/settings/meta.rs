@@ -1,12 +1,18 @@
 //! What is asked of other trackers, of the distributed hash table and of peers.
 
-use super::{Kind, ROW, Setting};
+use super::{FLAG, Kind, ROW, Setting};
 use crate::config::values;
 
 /// What most rows say.
 const META_ROW: Setting = Setting {
     feature: "meta",
     ..ROW
+};
+
+/// What those say that take a yes or no.
+const META_FLAG: Setting = Setting {
+    feature: "meta",
+    ..FLAG
 };
 
 pub(super) const META: &[Setting] = &[
@@ -110,19 +116,17 @@ pub(super) const META: &[Setting] = &[
     },
     Setting {
         key: "meta.public_proof",
-        value: "yes|no",
         default: "yes",
         help: "Pass on only torrents that the client itself proves to be public",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.meta.public_proof),
-        ..META_ROW
+        kind: Kind::Flag(|d| &mut d.meta.public_proof),
+        ..META_FLAG
     },
     Setting {
         key: "meta.never_first",
-        value: "yes|no",
         default: "yes",
         help: "Announce a torrent only where it is known already",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.meta.never_first),
-        ..META_ROW
+        kind: Kind::Flag(|d| &mut d.meta.never_first),
+        ..META_FLAG
     },
     Setting {
         key: "meta.announce",
@@ -161,12 +165,11 @@ pub(super) const META: &[Setting] = &[
     },
     Setting {
         key: "meta.pex",
-        value: "yes|no",
         default: "yes",
         help: "Ask peers for other peers where few are known",
         feature: "pex",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.meta.pex),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.meta.pex),
+        ..FLAG
     },
     Setting {
         key: "meta.swarms_max",
@@ -209,10 +212,8 @@ pub(super) const META: &[Setting] = &[
     },
     Setting {
         key: "meta.allow_private",
-        value: "yes|no",
-        default: "no",
         help: "Ask trackers and take peers of private networks too: for networks of one's own",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.meta.allow_private),
-        ..META_ROW
+        kind: Kind::Flag(|d| &mut d.meta.allow_private),
+        ..META_FLAG
     },
 ];

@@ -111,6 +111,8 @@ pub(super) enum Kind {
     Number(u32, u32, fn(&mut Draft) -> &mut Option<u32>),
     /// A number of bytes, in thousands of 1024 if need be.
     Size(fn(&mut Draft) -> &mut Option<usize>),
+    /// `yes` or `no`.
+    Flag(fn(&mut Draft) -> &mut Option<bool>),
     /// One of a few words.
     Word(
         &'static [&'static str],
@@ -182,16 +184,17 @@ impl Setting {
 
     /// Which values are possible, if that can be said in a few words.
     pub fn values(&self) -> Option<String> {
-        match self.kind {
-            Kind::Number(min, max, _) => Some(format!("{min} to {max}")),
-            Kind::Word(words, _) => Some(words.join(", ")),
-            _ => None,
+        match (&self.kind, self.words()) {
+            (Kind::Number(min, max, _), _) => Some(format!("{min} to {max}")),
+            (_, []) => None,
+            (_, words) => Some(words.join(", ")),
         }
     }
 
     /// The words it takes; none if it takes something else.
     pub fn words(&self) -> &'static [&'static str] {
         match self.kind {
+            Kind::Flag(_) => YES_NO,
             Kind::Word(words, _) => words,
             _ => &[],
         }
@@ -261,6 +264,16 @@ const ROW: Setting = Setting {
     feature: "",
     kind: Kind::Listen(Serves::NOTHING),
 };
+
+/// What a row need not say of a yes or no, which is no unless the row says otherwise.
+const FLAG: Setting = Setting {
+    value: "yes|no",
+    default: "no",
+    ..ROW
+};
+
+/// What a [`Kind::Flag`] takes.
+pub(super) const YES_NO: &[&str] = &["yes", "no"];
 
 /// THE table.
 pub static SECTIONS: &[Section] = &[

@@ -1,6 +1,6 @@
 //! The process: threads, directory, user.
 
-use super::{Kind, ROW, Setting};
+use super::{FLAG, Kind, ROW, Setting};
 use crate::config::values;
 
 pub(super) const PROCESS: &[Setting] = &[
@@ -30,11 +30,9 @@ pub(super) const PROCESS: &[Setting] = &[
     },
     Setting {
         key: "tracker.pin_workers",
-        value: "yes|no",
-        default: "no",
         help: "Whether each worker keeps to a CPU of its own",
-        kind: Kind::Word(&["yes", "no"], |d| &mut d.pin_workers),
-        ..ROW
+        kind: Kind::Flag(|d| &mut d.pin_workers),
+        ..FLAG
     },
     Setting {
         key: "tracker.nofile",
