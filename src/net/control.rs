@@ -18,6 +18,7 @@ use crate::net::rules::Rules;
 use crate::net::seats::Seats;
 use crate::net::snapshots::Snapshots;
 use crate::net::tempo::Pace;
+use crate::persist::Persist;
 use crate::router::Wake;
 use crate::stats::Counters;
 use crate::sys::clock::{self, Clock};
@@ -69,8 +70,9 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Starts the clock; it is for a tracker that `keeps` its swarms or not.
-    pub fn new(rules: Rules, workers: usize, keeps: bool) -> Shared {
+    /// Starts the clock; it is for a tracker that keeps its swarms so, if it does.
+    pub fn new(rules: Rules, workers: usize, persist: Option<Persist>) -> Shared {
+        let interval = rules.snapshot_interval;
         Shared {
             started: clock::wall(),
             rates: Board::new(workers),
@@ -87,7 +89,7 @@ impl Shared {
             beside: Arc::default(),
             book: Arc::default(),
             seats: Seats::new(workers),
-            snapshots: keeps.then(|| Snapshots::new(workers, rules.snapshot_interval)),
+            snapshots: persist.map(|persist| Snapshots::new(persist, workers, interval)),
             rules: Mutex::new(rules),
             version: AtomicUsize::new(0),
         }

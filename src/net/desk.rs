@@ -135,7 +135,7 @@ pub struct Desk {
     /// What clients are told and granted.
     pub terms: Terms,
     /// What is passed on to other trackers, if anything is.
-    pub relay: Option<Box<Relay>>,
+    pub relay: Option<Relay>,
     /// Who may ask for what.
     pub gate: Gate,
     /// In whose name HTTPS is answered, if it is.
@@ -267,7 +267,7 @@ impl Desk {
     fn pass_on(&mut self, policy: Option<Policy>) {
         match (&mut self.relay, policy) {
             (Some(relay), policy) => relay.obey(policy, self.millis),
-            (None, Some(policy)) => self.relay = Relay::new(policy, self.worker).map(Box::new),
+            (None, Some(policy)) => self.relay = Relay::new(policy, self.worker),
             (None, None) => {}
         }
     }

@@ -33,10 +33,8 @@ pub enum Question {
     SetBan(IpAddr, Seconds),
 }
 
-/// A question on its way round the workers, and what was found so far. There is none without the
-/// API.
+/// A question on its way round the workers, and what was found so far.
 pub struct Inquiry {
-    _api: Api,
     question: Question,
     found: Found,
     /// How far the walk has got.
@@ -102,7 +100,7 @@ fn trim(bans: &mut BTreeMap<IpAddr, Seconds>, limit: usize) {
 pub fn found(parts: Vec<Round>) -> Found {
     let mut sum = Found::default();
     for part in parts {
-        let Round::Inquiry(inquiry) = part else {
+        let Round::Inquiry(_, inquiry) = part else {
             continue;
         };
         let Found {
@@ -169,7 +167,7 @@ pub struct Teller {
     /// What has to wait for room.
     waiting: Vec<Asked>,
     /// What is on its way, by number.
-    under_way: Vec<(u32, Sender<Vec<Round>>)>,
+    under_way: Vec<(Api, u32, Sender<Vec<Round>>)>,
     next: u32,
 }
 
@@ -182,15 +180,18 @@ impl Teller {
             let (api, question) = (asked.api, asked.question);
             let begin = || match question {
                 Question::Sheets => Quest::Sheet.begin(workers),
-                _ => Round::Inquiry(Box::new(Inquiry {
-                    _api: api,
-                    question,
-                    found: Found::default(),
-                    place: 0,
-                })),
+                _ => {
+                    let (found, place) = (Found::default(), 0);
+                    let inquiry = Inquiry {
+                        question,
+                        found,
+                        place,
+                    };
+                    Round::Inquiry(api, Box::new(inquiry))
+                }
             };
-            if router.send_round(Ticket::Hatch(self.next), begin) {
-                self.under_way.push((self.next, asked.answer));
+            if router.send_round(Ticket::Hatch(api, self.next), begin) {
+                self.under_way.push((api, self.next, asked.answer));
                 self.next = self.next.wrapping_add(1);
             } else {
                 self.waiting.push(asked);
@@ -204,8 +205,8 @@ impl Teller {
         let place = self
             .under_way
             .iter()
-            .position(|(other, _)| *other == number);
-        let asker = place.map(|place| self.under_way.swap_remove(place).1);
+            .position(|(_, other, _)| *other == number);
+        let asker = place.map(|place| self.under_way.swap_remove(place).2);
         if let (Some(asker), Some(parts)) = (asker, parts) {
             // Who has given up waiting needs no answer.
             let _ = asker.send(parts);

@@ -60,6 +60,7 @@ use std::thread::{self, JoinHandle};
 use mio::{Poll, Waker};
 
 use crate::access::{Cookie, Modest, Pace};
+use crate::api::Api;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::error::{Exit, Fatal};
@@ -90,7 +91,7 @@ pub enum Ticket {
     /// To all connections that wait for the sheets of all workers.
     Survey,
     /// To who asked by the hatch.
-    Hatch(u32),
+    Hatch(Api, u32),
     /// To an answer that is to be completed by what others know.
     Relay(meta::Slot),
 }
@@ -141,7 +142,8 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     let bus = Bus::open(config, workers)?;
     let keeper = Keeper::open(config)?;
     let rules = Rules::new(config, grants, Occasion::Start)?;
-    let shared = Arc::new(Shared::new(rules, workers, keeper.is_some()));
+    let persist = keeper.as_ref().map(|keeper| keeper.persist);
+    let shared = Arc::new(Shared::new(rules, workers, persist));
     let owners = Owners::new(workers, random().map_err(os("entropy"))?);
     journal::open(config, &shared)?;
     if workers > 1 {

@@ -86,6 +86,7 @@ impl Piece {
 
 /// Where snapshots are asked for, and workers find what is asked of them.
 pub struct Snapshots {
+    _persist: Persist,
     tray: Mutex<Tray>,
     changed: Condvar,
     /// To each worker, where one piece can wait.
@@ -109,12 +110,13 @@ struct Tray {
 
 impl Snapshots {
     /// Nothing is asked for yet; 0 is no interval.
-    pub fn new(workers: usize, interval: Seconds) -> Snapshots {
+    pub fn new(persist: Persist, workers: usize, interval: Seconds) -> Snapshots {
         let tray = Tray {
             interval,
             ..Tray::default()
         };
         Snapshots {
+            _persist: persist,
             tray: Mutex::new(tray),
             changed: Condvar::new(),
             asked: (0..workers).map(|_| bounded(1)).collect(),

@@ -480,7 +480,7 @@ impl Desks {
             Ticket::Http(at) => self.tcp.hang_up(at),
             // Its readers wait for another.
             Ticket::Survey => self.surveying = false,
-            Ticket::Hatch(number) => self.teller.deliver(number, None),
+            Ticket::Hatch(_, number) => self.teller.deliver(number, None),
             Ticket::Udp(_) | Ticket::Relay(_) => {}
         }
     }
@@ -546,7 +546,7 @@ impl Lanes<Ticket, Round> for Desks {
             Ticket::Udp(to) => self.udp.deliver(to, reply, &mut self.desk),
             Ticket::Http(at) => self.tcp.deliver(at, reply, &mut self.desk),
             Ticket::Relay(slot) => self.complete(slot, reply),
-            Ticket::Survey | Ticket::Hatch(_) => {}
+            Ticket::Survey | Ticket::Hatch(..) => {}
         }
     }
 
@@ -557,7 +557,7 @@ impl Lanes<Ticket, Round> for Desks {
 
     fn deliver_round(&mut self, ticket: Ticket, parts: Vec<Round>) {
         match ticket {
-            Ticket::Hatch(number) => self.teller.deliver(number, Some(parts)),
+            Ticket::Hatch(_, number) => self.teller.deliver(number, Some(parts)),
             Ticket::Http(at) => self.tcp.deliver_round(at, parts, &mut self.desk),
             Ticket::Survey => {
                 self.surveying = false;

@@ -23,7 +23,7 @@ pub use policy::Policy;
 pub use relay::{Calling, Relay, Slot};
 
 use crate::config::Config;
-use crate::meta::{Extra, Settings, Wish};
+use crate::meta::{Built, Extra, Settings, Wish};
 use crate::net::rules::Rules;
 use crate::net::tcp;
 use crate::router::Wake;
@@ -78,7 +78,11 @@ type Board = Arc<Mutex<Vec<Figure>>>;
 
 /// The way to the thread, and back.
 #[derive(Clone)]
-pub struct Link(Arc<Ends>);
+pub struct Link {
+    /// Without the room there is no thread, and no way.
+    built: Built,
+    ends: Arc<Ends>,
+}
 
 struct Ends {
     letters: Sender<Letter>,
@@ -95,9 +99,17 @@ impl fmt::Debug for Link {
 }
 
 impl Link {
+    /// A way between these ends; `None` without the room.
+    fn new(ends: Ends) -> Option<Link> {
+        Some(Link {
+            built: Built::here()?,
+            ends: Arc::new(ends),
+        })
+    }
+
     /// Leaves a letter; `false` if there is no room. It is read after a [`wake`](Self::wake).
     fn post(&self, letter: Letter) -> bool {
-        match self.0.letters.try_send(letter) {
+        match self.ends.letters.try_send(letter) {
             Ok(()) => true,
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
         }
@@ -106,25 +118,25 @@ impl Link {
     /// Has the thread read its letters.
     fn wake(&self) {
         // It fails only when the thread is gone, and then there is nobody to wake.
-        let _ = self.0.waker.wake();
+        let _ = self.ends.waker.wake();
     }
 
     /// How it goes, not long ago.
     fn figures(&self) -> Vec<Figure> {
-        let board = self.0.board.lock();
+        let board = self.ends.board.lock();
         board.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The words for a worker.
     fn words(&self, worker: usize) -> &Receiver<Word> {
-        &self.0.words[worker]
+        &self.ends.words[worker]
     }
 
     /// Has what is known written down, and waits for that, not for ever.
     pub fn close(&self) {
         let (done, over) = bounded(1);
         if self
-            .0
+            .ends
             .letters
             .send_timeout(Letter::End(done), PATIENCE)
             .is_ok()
@@ -188,7 +200,7 @@ impl Service {
         };
         let letter = Letter::Obey(Box::new(terms.clone()));
         // The thread empties its queue many times a second.
-        match link.0.letters.send_timeout(letter, PATIENCE) {
+        match link.ends.letters.send_timeout(letter, PATIENCE) {
             Ok(()) => link.wake(),
             Err(SendTimeoutError::Timeout(_)) => {
                 log::warn!("meta: the settings in force stay, since the thread is too busy");
@@ -214,11 +226,11 @@ impl Service {
             return Ok(None);
         };
         thread.start()?;
-        Ok(Some(Link(Arc::new(Ends {
+        Ok(Link::new(Ends {
             letters,
             waker,
             words,
             board,
-        }))))
+        }))
     }
 }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::meta::{AGENT_PREFIX, Extra, Millis, Wish};
+use crate::meta::{AGENT_PREFIX, Built, Extra, Millis, Wish};
 use crate::net::Ticket;
 use crate::net::desk::Desk;
 use crate::net::meta::policy::{Policy, Refusal, asks};
@@ -58,6 +58,7 @@ pub type Settled = (Ticket, Counts, Peers);
 /// The place of an answer that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
+    _built: Built,
     place: u16,
     generation: u16,
 }
@@ -251,7 +252,7 @@ impl Relay {
         self.policy = policy.filter(|policy| policy.link.is_some());
         let link = self.policy.as_ref().and_then(|policy| policy.link.clone());
         match link {
-            Some(link) if Arc::ptr_eq(&link.0, &self.link.0) => {}
+            Some(link) if Arc::ptr_eq(&link.ends, &self.link.ends) => {}
             Some(link) => {
                 self.link = link;
                 self.extras.clear();
@@ -345,6 +346,7 @@ impl Relay {
         let place = &mut self.places[at];
         place.held = Some(held);
         Some(Slot {
+            _built: self.link.built,
             place: at as u16,
             generation: place.generation,
         })
@@ -458,12 +460,14 @@ mod tests {
         let poll = Poll::new().unwrap();
         let (letters, _inbox) = bounded(1);
         let (out, words) = bounded(WORDS_A_TURN);
-        let link = Link(Arc::new(Ends {
+        let Some(link) = Link::new(Ends {
             letters,
             waker: Arc::new(Waker::new(poll.registry(), WAKE).unwrap()),
             words: vec![words],
             board: Board::default(),
-        }));
+        }) else {
+            return;
+        };
         let mut relay = Relay {
             policy: None,
             link,
