@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use trackerd::config::{self, Command};
+use trackerd::control;
 use trackerd::error::Fatal;
-use trackerd::net;
 
 fn main() -> ExitCode {
     match run() {
@@ -22,13 +22,13 @@ fn run() -> Result<(), Fatal> {
     match config::parse(&args)? {
         Command::Run(config) => {
             open_log();
-            net::run(&config, args)?;
+            control::run(&config, args)?;
         }
         Command::Check(approval) => say(io::stderr(), &format!("{approval}\n")),
-        Command::Health(config) => net::health(&config)?,
-        Command::Ask(order) => net::ask(&order)?,
-        Command::CheckSystem(config) => say(io::stdout(), &net::check_system(&config)?),
-        Command::Stats(config) => say(io::stdout(), &net::meta_report(&config)?),
+        Command::Health(config) => control::health(&config)?,
+        Command::Ask(order) => control::ask(&order)?,
+        Command::CheckSystem(config) => say(io::stdout(), &control::check_system(&config)?),
+        Command::Stats(config) => say(io::stdout(), &control::meta_report(&config)?),
         Command::Help(text) => say(io::stdout(), &text),
         Command::Version => say(io::stdout(), &format!("{}\n", config::VERSION)),
     }
@@ -43,8 +43,8 @@ fn say(mut to: impl Write, text: &str) {
 /// How much is said, how, and where may change while serving, so that is not for the logger to
 /// decide. Libraries say nothing: strangers could fill the log by what they send.
 fn open_log() {
-    let to = env_logger::Target::Pipe(Box::new(net::Outlet));
+    let to = env_logger::Target::Pipe(Box::new(control::Outlet));
     let mut log = env_logger::Builder::new();
-    log.format(net::write_message).target(to);
+    log.format(control::write_message).target(to);
     log.parse_filters("trackerd=trace").init();
 }

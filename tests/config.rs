@@ -6,11 +6,10 @@ use std::fs;
 use std::path::Path;
 use trackerd::config::settings::{Setting, settings};
 use trackerd::config::{
-    Amount, Ceiling, Command, Config, HashFile, Intervals, Limits, Listen, Load, Log, Memory,
-    Programs, parse,
+    Amount, Command, Config, HashFile, Limits, Listen, Log, Memory, Programs, parse,
 };
 use trackerd::error::{Exit, Fatal};
-use trackerd::types::Net;
+use trackerd::types::{Ceiling, Intervals, Load, Net};
 
 const SAMPLE: &str = include_str!("../opentracker.conf.sample");
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may name of the crate, `types` and its own insides aside.
-const IMPORTS: [(&str, &[&str]); 21] = [
+const IMPORTS: [(&str, &[&str]); 22] = [
     ("types", &[]),
     ("error", &[]),
     ("sys", &[]),
@@ -30,6 +30,13 @@ const IMPORTS: [(&str, &[&str]); 21] = [
     (
         "net",
         &[
+            "access", "api", "cluster", "meta", "persist", "router", "stats", "swarm", "sys",
+            "tls", "wire",
+        ],
+    ),
+    (
+        "control",
+        &[
             "access",
             "advice",
             "api",
@@ -39,6 +46,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
             "config",
             "error",
             "meta",
+            "net",
             "persist",
             "router",
             "stats",
@@ -49,7 +57,7 @@ const IMPORTS: [(&str, &[&str]); 21] = [
             "wire",
         ],
     ),
-    ("main", &["config", "error", "net"]),
+    ("main", &["config", "control", "error"]),
     ("lib", &[]),
 ];
 
@@ -57,16 +65,16 @@ const IMPORTS: [(&str, &[&str]); 21] = [
 const CRATES: [(&str, &[&str]); 21] = [
     ("ahash", &["swarm", "access", "stats"]),
     ("crc32fast", &["bus", "persist"]),
-    ("crossbeam_channel", &["router", "net"]),
+    ("crossbeam_channel", &["router", "net", "control"]),
     ("env_logger", &["main"]),
     ("flate2", &["wire"]),
     ("futures_lite", &["meta"]),
     ("hmac", &["bus"]),
     ("lexopt", &["config"]),
     ("libc", &["sys"]),
-    ("log", &["net"]),
+    ("log", &["net", "control"]),
     ("mainline", &["meta"]),
-    ("mio", &["net"]),
+    ("mio", &["net", "control"]),
     ("redis", &["bus"]),
     ("rustls", &["tls"]),
     ("rustls_native_certs", &["client"]),
@@ -83,9 +91,9 @@ const WORDS: [(&str, &[&str]); 6] = [
     ("unsafe ", &["sys"]),
     ("Instant::now", &["sys"]),
     ("SystemTime", &["sys"]),
-    ("std::fs", &["config", "net", "sys"]),
-    ("thread::spawn", &["net"]),
-    ("thread::Builder", &["net"]),
+    ("std::fs", &["config", "control", "sys"]),
+    ("thread::spawn", &["control"]),
+    ("thread::Builder", &["control"]),
 ];
 
 const LINE_COLUMNS_MAX: usize = 100;

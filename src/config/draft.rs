@@ -1,7 +1,7 @@
 //! From what was said to what is meant: defaults, and the relations between settings.
 
 use super::bus::BusSaid;
-use super::intervals::{Ceiling, Contradiction, Intervals, Load};
+use super::intervals::{self, Contradiction};
 use super::limits::{LimitsSaid, Programs};
 use super::logs::LogSaid;
 use super::memory::Memory;
@@ -12,7 +12,7 @@ use super::snapshots::Snapshots;
 use super::values::{self, Place};
 use super::{Amount, ApiPlace, Certificate, Config, HashFile, Listen};
 use crate::error::{Exit, Fatal};
-use crate::types::Net;
+use crate::types::{Ceiling, Intervals, Load, Net};
 use std::mem;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
@@ -398,7 +398,7 @@ impl Config {
     }
 
     fn contradiction(&self) -> Option<Contradiction> {
-        if let Some(contradiction) = self.intervals.contradiction() {
+        if let Some(contradiction) = intervals::contradiction(&self.intervals) {
             return Some(contradiction);
         }
         if self.listens.is_empty() {

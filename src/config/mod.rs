@@ -22,7 +22,6 @@ mod values;
 
 pub use bus::Bus;
 pub use help::help;
-pub use intervals::{Ceiling, Intervals, Load};
 pub use limits::{Limits, Programs};
 pub use logs::Log;
 pub use memory::Memory;
@@ -30,7 +29,7 @@ pub use meta::Meta;
 pub use snapshots::Snapshots;
 
 use crate::error::Fatal;
-use crate::types::{Net, Order, Seconds};
+use crate::types::{Intervals, Net, Order, Seconds};
 use settings::Purpose;
 use std::ffi::OsString;
 use std::net::{SocketAddr, SocketAddrV4};

@@ -1,9 +1,8 @@
 //! Values as operators write them. An error says what is wrong with the value and what would do.
 
-use super::intervals::Ceiling;
 use super::settings::{LIVESYNC_PORT, PORT};
 use super::{Amount, ApiPlace};
-use crate::types::Net;
+use crate::types::{Ceiling, Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 /// A place to listen at.

@@ -4,14 +4,13 @@ use std::mem;
 use std::sync::{Arc, Mutex};
 
 use crate::access::{Cookie, Gate, Modest, Pace};
-use crate::config::Intervals;
 use crate::meta::Millis;
-use crate::net::journal::{Book, Visitors};
-use crate::net::memory::Budget;
 use crate::net::meta::{Policy, Relay};
 use crate::net::requests::Requests;
 use crate::net::rules::Rules;
-use crate::net::tempo;
+use crate::net::shares::Budget;
+use crate::net::trend::Trend;
+use crate::net::visitors::{Book, Visitors};
 use crate::stats::dashboard::History;
 use crate::stats::page::About;
 use crate::stats::status;
@@ -21,7 +20,7 @@ use crate::swarm::Swept;
 use crate::sys::process::{self, Ration};
 use crate::sys::{clock, memory};
 use crate::tls::Server;
-use crate::types::{Family, Seconds};
+use crate::types::{Family, Intervals, Seconds};
 
 /// What clients are told and granted; the same on every worker.
 #[derive(Clone, Debug)]
@@ -157,7 +156,7 @@ pub struct Desk {
     /// When the process started, by the time of day.
     pub started: u64,
     /// Where the interval is, came from, and goes to.
-    pub tempo: tempo::Pace,
+    pub trend: Trend,
     /// Announces by their numwant, as far as it is granted.
     pub numwants: Tally<NUMWANTS>,
     /// Networks of those who come much too early.
@@ -204,7 +203,7 @@ impl Desk {
             pass: status::Pass::default(),
             worker: 0,
             started: 0,
-            tempo: tempo::Pace::default(),
+            trend: Trend::default(),
             numwants: Tally::default(),
             woodpeckers: Networks::default(),
             requests: Requests::default(),
@@ -221,24 +220,24 @@ impl Desk {
     }
 
     /// Takes over the interval of this second, if it is one that changes, and the time of day.
-    pub fn follow(&mut self, tempo: tempo::Pace) {
+    pub fn follow(&mut self, trend: Trend) {
         self.cookie.keep_time(self.now, clock::wall());
-        self.tempo = tempo;
+        self.trend = trend;
         if self.terms.intervals.load.is_some() {
-            self.terms.interval = tempo.interval;
+            self.terms.interval = trend.interval;
         }
     }
 
     /// What the page of statistics tells besides counts.
     pub fn about(&self) -> About {
-        let tempo = self.tempo;
+        let trend = self.trend;
         let limit = Ration::OpenFiles.limit();
         About {
             started: self.started,
             failed: self.terms.failed,
             worker: self.worker,
             load: process::load_averages().unwrap_or_default(),
-            interval: [self.terms.interval, tempo.previous, tempo.required],
+            interval: [self.terms.interval, trend.previous, trend.required],
             open_files: limit.map_or([0, 0], |limit| [limit.soft, limit.hard]),
             usage: process::usage(),
             resident: memory::resident(),
@@ -372,10 +371,9 @@ mod tests {
             start in 60..7200_u32, jitter in prop::option::of(0..=15_u32), random: u32,
             middles in prop::collection::vec(60..7200_u32, 1..60),
         ) {
-            let mut args = vec![format!("--tracker.interval={start}")];
-            args.extend(jitter.map(|jitter| format!("--tracker.interval_jitter={jitter}")));
-            let args: Vec<_> = args.iter().map(String::as_str).collect();
-            let mut desk = desk(&args, random);
+            let mut desk = desk(random);
+            (desk.terms.intervals.interval, desk.terms.intervals.jitter) = (start, jitter);
+            desk.terms.interval = start;
             let peer_secs = desk.terms.intervals.keep_secs(start);
             let limits = Limits { peer_secs, ..Limits::default() };
             let mut shard = Shard::new([1, 2], limits, 0);

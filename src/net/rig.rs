@@ -9,39 +9,104 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 
-use crate::access::{Cookie, Pace};
-use crate::config::{self, Command};
+use crate::access::{Cookie, Gate, Pace, Paces, Penalties, Torrents};
 use crate::net::conn::{Conn, Next};
-use crate::net::desk::Desk;
-use crate::net::memory::Means;
+use crate::net::desk::{Desk, Terms};
 use crate::net::rounds::{self, Quest, Round};
-use crate::net::rules::{Grants, Occasion, Rules};
+use crate::net::rules::Rules;
+use crate::net::shares::Budget;
 use crate::net::workspace::Workspace;
 use crate::net::{Office, Router, Ticket};
 use crate::router::{Lanes, Mail, Owners, Wake};
 use crate::stats::traffic::Fate;
-use crate::swarm::{Limits, Shard};
-use crate::types::{Reply, Seconds};
+use crate::swarm::{Limits, Quota, Room, Shard};
+use crate::types::{Intervals, Net, Reply};
 
 /// Turns in which everything is served and read.
 const TURNS_MAX: usize = 10_000;
 
+/// Where the client is, and who reads statistics.
 const FROM: &str = "192.0.2.7:5000";
+const READERS: &str = "0.0.0.0/0";
 
-/// A desk as this command line has it.
-pub fn desk(args: &[&str], random: u32) -> Desk {
-    let Ok(Command::Run(config)) = config::parse(args) else {
-        panic!("{args:?}");
-    };
-    let grants = Grants {
-        descriptors: 1000,
-        used: 10,
-        means: Means::new(None, 1),
-        keep_secs_max: Seconds::MAX,
-    };
-    let rules = Rules::new(&config, grants, Occasion::Start).unwrap();
+/// A desk at which everything is as if nobody had said anything.
+pub fn desk(random: u32) -> Desk {
     let (pace, cookie) = (Pace::new([1; 3]), Cookie::new([7; 16]));
-    Desk::new(rules, pace, cookie, Arc::default(), 1, random)
+    Desk::new(rules(), pace, cookie, Arc::default(), 1, random)
+}
+
+fn rules() -> Rules {
+    Rules {
+        terms: terms(),
+        gate: Gate {
+            torrents: Torrents::All,
+            keys: None,
+            stats_readers: None,
+            full_scrapers: None,
+            watched: Arc::default(),
+            proxies: Arc::default(),
+            ip_from_query: Arc::default(),
+            denied: Arc::default(),
+            clients: Arc::default(),
+        },
+        paces: Paces {
+            connects_per_sec: 200,
+            announces_per_sec: 200,
+            scrapes_per_sec: 100,
+            connections_per_sec: 200,
+            burst_secs: 60,
+            penalties: Penalties::default(),
+            sources: 2048,
+            exempt: Arc::default(),
+        },
+        nodes: Arc::default(),
+        quota: Quota::default(),
+        meta: None,
+        cookie: None,
+        api_token: None,
+        tls: None,
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        interval: 1800,
+        intervals: Intervals {
+            interval: 1800,
+            jitter: None,
+            min_interval: 900,
+            peer_timeout: None,
+            load: None,
+        },
+        min_interval: 900,
+        numwant_default: 50,
+        numwant_max: 200,
+        external_ip: false,
+        peer_ids: false,
+        scrape_interval: None,
+        id: None,
+        warning: None,
+        keep_alive: true,
+        redirect_url: None,
+        stats_path: "stats".into(),
+        metrics_path: "metrics".into(),
+        page_type: "text/plain".into(),
+        separator: None,
+        status: "off",
+        failed: 0,
+        connections_max: 900,
+        log_access: false,
+        log_completed: false,
+        woodpeckers: false,
+        full_scrape_interval: 300,
+        hang_secs_max: 60,
+        budget: Budget {
+            room: Room::UNLIMITED,
+            held_bytes_max: 4 << 20,
+        },
+        idle_secs_max: 30,
+        request_secs_max: 10,
+    }
 }
 
 /// A worker that is alone.
@@ -100,8 +165,11 @@ impl Rig {
         server.set_nonblocking(true).unwrap();
         let server = std::net::TcpStream::from(OwnedFd::from(server));
         let from = FROM.parse().unwrap();
+        let mut desk = desk(5);
+        let readers: Net = READERS.parse().unwrap();
+        desk.gate.stats_readers = Some(Arc::new([readers].into_iter().collect()));
         Rig {
-            desk: desk(&["--access.stats=0.0.0.0/0", "--access.full_scrape=yes"], 5),
+            desk,
             router: router(),
             with: Workspace::new(),
             conn: Some(Conn::new(TcpStream::from_std(server), from, prefaced, 0)),

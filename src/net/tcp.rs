@@ -540,10 +540,12 @@ mod tests {
             let at = listener.local_addr().unwrap();
             let registry = poll.registry().try_clone().unwrap();
             let usher = Usher::new(Arc::clone(seats));
+            let mut desk = rig::desk(1);
+            desk.terms.connections_max = 5;
             Worker {
                 tcp: Tcp::new([vec![listener], vec![]], registry, 0, 1 << 20, usher).unwrap(),
                 router: rig::router(),
-                desk: rig::desk(&["--http.connections_max=5"], 1),
+                desk,
                 at,
                 _poll: poll,
             }

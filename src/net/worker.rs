@@ -10,21 +10,21 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
-use crate::net::bind::Sockets;
+use crate::net::bulletin::Bulletin;
 use crate::net::bus::Lane;
 use crate::net::desk::Desk;
-use crate::net::herald::Herald;
 use crate::net::inquiry::Teller;
 use crate::net::livesync::Livesync;
-use crate::net::memory::Budget;
 use crate::net::meta::Slot;
+use crate::net::pulse::Pulse;
 use crate::net::rates::Meter;
 use crate::net::rounds::{self, Quest, Round};
 use crate::net::seats::Usher;
+use crate::net::shared::Shared;
+use crate::net::shares::Budget;
 use crate::net::tcp::{self, Tcp};
 use crate::net::udp::Udp;
-use crate::net::watchdog::Pulse;
-use crate::net::{Office, Router, Shared, Ticket, random_seed};
+use crate::net::{Office, Router, Sockets, Ticket, random_seed};
 use crate::router::Lanes;
 use crate::stats::status::Pass;
 use crate::stats::{Count, dashboard};
@@ -115,7 +115,7 @@ struct Desks {
     status_due: bool,
     /// Whether they are wanted for the history of the last hour.
     history_due: bool,
-    herald: Herald,
+    bulletin: Arc<Bulletin>,
     teller: Teller,
 }
 
@@ -157,7 +157,7 @@ impl Worker {
             surveying: false,
             status_due,
             history_due: false,
-            herald: Herald::default(),
+            bulletin: Arc::clone(&shared.bulletin),
             teller: Teller::default(),
         };
         let meter = Meter::new(lanes.desk.worker);
@@ -295,7 +295,7 @@ impl Worker {
             router.keep_woodpeckers(rules.terms.woodpeckers);
             router.keep_completed(rules.terms.log_completed);
             lanes.desk.obey(rules, &self.shared.book);
-            lanes.desk.follow(self.shared.pace());
+            lanes.desk.follow(self.shared.trend());
         }
         if lanes.desk.relay.is_some() {
             lanes.desk.millis = self.clock.millis();
@@ -316,14 +316,14 @@ impl Worker {
         }
         let mut hurry = router.collect(now, lanes);
         for announce in router.completed() {
-            lanes.herald.tell_completed(&announce);
+            lanes.bulletin.tell_completed(announce);
         }
         for ip in router.woodpeckers() {
             lanes.desk.woodpeckers.count(ip);
         }
         if now != self.ticked {
             self.ticked = now;
-            lanes.desk.follow(self.shared.pace());
+            lanes.desk.follow(self.shared.trend());
             lanes.tcp.tick(&mut lanes.desk);
             lanes.desk.watch();
             lanes.history_due |= self.me == 0 && dashboard::is_due(now);
@@ -340,7 +340,9 @@ impl Worker {
         if self.me == 0 {
             waiting |= lanes.teller.serve(&self.shared.hatch, router);
         }
-        self.shared.serve_scribe(router, &mut lanes.desk);
+        if let Some(pieces) = &self.shared.pieces {
+            pieces.serve(self.me, router, now);
+        }
         hurry |= router.attend(lanes);
         let due = lanes.hear_meta();
         lanes.udp.flush(&mut lanes.desk);
@@ -563,7 +565,7 @@ impl Lanes<Ticket, Round> for Desks {
                 self.surveying = false;
                 let sum = rounds::sheets(&parts);
                 if mem::take(&mut self.status_due) {
-                    self.herald.proclaim(&sum, &self.desk);
+                    self.bulletin.proclaim(&sum, &self.desk);
                 }
                 if mem::take(&mut self.history_due) {
                     let history = self.desk.history.lock();

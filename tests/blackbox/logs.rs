@@ -91,7 +91,7 @@ mod journal {
         let log = tracker.log();
         let (text, json): (Vec<_>, Vec<_>) = log
             .lines()
-            .partition(|line| line.starts_with("[INFO  trackerd::net"));
+            .partition(|line| line.starts_with("[INFO  trackerd::control"));
         assert!(
             text.iter().any(|line| line.ends_with("] reload: done")),
             "{log}"
@@ -108,7 +108,7 @@ mod journal {
         let done = said("reload: done").unwrap();
         assert_eq!(
             (done.text("level"), done.text("target")),
-            ("info", "trackerd::net::reload")
+            ("info", "trackerd::control::reload")
         );
         let time = done.text("time");
         assert!(

@@ -14,7 +14,9 @@ const LEARNED_A_TURN: usize = 512;
 /// What another node told of a peer, and how long ago.
 #[derive(Clone, Copy)]
 pub struct Learned {
+    /// What it told.
     pub record: Record,
+    /// How long ago.
     pub age: Seconds,
 }
 
@@ -27,6 +29,7 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// To other nodes, and from them.
     pub fn new(told: Ring<Record>, learned: Ring<Learned>) -> Lane {
         Lane {
             told,

@@ -10,7 +10,7 @@ use crate::meta::{AGENT_PREFIX, Built, Extra, Millis, Wish};
 use crate::net::Ticket;
 use crate::net::desk::Desk;
 use crate::net::meta::policy::{Policy, Refusal, asks};
-use crate::net::meta::{Letter, Link, Word};
+use crate::net::meta::{Message, Way, Word};
 use crate::net::tcp;
 use crate::stats::Count;
 use crate::types::{Announce, Counts, Family, Figure, InfoHash, PeerAddr, Peers, Scraped, Seconds};
@@ -67,11 +67,11 @@ pub struct Slot {
 pub struct Relay {
     /// Without one nothing is passed on any more, and what waits still leaves.
     policy: Option<Policy>,
-    link: Link,
+    way: Way,
     worker: usize,
     extras: HashMap<InfoHash, Arc<Extra>>,
     places: Vec<Place>,
-    /// Whether letters were left since the thread was woken last.
+    /// Whether messages were left since the thread was woken last.
     posted: bool,
     tidied: Seconds,
 }
@@ -153,7 +153,7 @@ impl Desk {
             left,
             allowed,
         };
-        let passed = relay.link.post(Letter::Wish(wish));
+        let passed = relay.way.post(Message::Wish(wish));
         relay.posted |= passed;
         // If nobody was told, there is only what is known already.
         let (count, hold) = match passed {
@@ -221,7 +221,7 @@ impl Desk {
         let Some(relay) = &mut self.relay else {
             return false;
         };
-        let asked = relay.link.post(Letter::Report(relay.worker, to));
+        let asked = relay.way.post(Message::Report(relay.worker, to));
         relay.posted |= asked;
         asked
     }
@@ -231,7 +231,7 @@ impl Relay {
     /// The part of a worker under a policy, if there is a way to pass things on.
     pub fn new(policy: Policy, worker: usize) -> Option<Relay> {
         Some(Relay {
-            link: policy.link.clone()?,
+            way: policy.way.clone()?,
             policy: Some(policy),
             worker,
             extras: HashMap::new(),
@@ -243,18 +243,18 @@ impl Relay {
 
     /// How it goes, if something is passed on.
     pub fn figures(&self) -> Option<Vec<Figure>> {
-        self.policy.as_ref().map(|_| self.link.figures())
+        self.policy.as_ref().map(|_| self.way.figures())
     }
 
     /// Goes by another policy. Without one, or a way to pass things on, nothing is taken any more,
     /// and what waits leaves as soon as it can.
     pub fn obey(&mut self, policy: Option<Policy>, millis: Millis) {
-        self.policy = policy.filter(|policy| policy.link.is_some());
-        let link = self.policy.as_ref().and_then(|policy| policy.link.clone());
-        match link {
-            Some(link) if Arc::ptr_eq(&link.ends, &self.link.ends) => {}
-            Some(link) => {
-                self.link = link;
+        self.policy = policy.filter(|policy| policy.way.is_some());
+        let way = self.policy.as_ref().and_then(|policy| policy.way.clone());
+        match way {
+            Some(way) if way.is(&self.way) => {}
+            Some(way) => {
+                self.way = way;
                 self.extras.clear();
             }
             None => {
@@ -278,7 +278,7 @@ impl Relay {
         reports: &mut Vec<(tcp::Return, Arc<str>)>,
     ) {
         for _ in 0..WORDS_A_TURN {
-            let Ok(word) = self.link.words(self.worker).try_recv() else {
+            let Ok(word) = self.way.words(self.worker).try_recv() else {
                 break;
             };
             match word {
@@ -310,18 +310,18 @@ impl Relay {
         }
     }
 
-    /// Wakes the thread, if there are letters for it. How long until something has waited for long
+    /// Wakes the thread, if there are messages for it. How long until something has waited for long
     /// enough.
     pub fn flush(&mut self, millis: Millis) -> Option<Duration> {
         if mem::take(&mut self.posted) {
-            self.link.wake();
+            self.way.wake();
         }
         let held = self.places.iter().filter_map(|place| place.held.as_ref());
         let due = held
             .filter(|held| held.local.is_some())
             .map(|held| held.deadline)
             .min();
-        let more = !self.link.words(self.worker).is_empty();
+        let more = !self.way.words(self.worker).is_empty();
         let due = due.map(|due| Duration::from_millis(due.saturating_sub(millis)));
         if more { Some(Duration::ZERO) } else { due }
     }
@@ -346,7 +346,7 @@ impl Relay {
         let place = &mut self.places[at];
         place.held = Some(held);
         Some(Slot {
-            _built: self.link.built,
+            _built: self.way.built,
             place: at as u16,
             generation: place.generation,
         })
@@ -449,28 +449,17 @@ fn add(peers: &mut Peers, more: &Peers, asker: &PeerAddr, numwant: usize, both: 
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::net::meta::{Board, Ends, WAKE};
-    use crossbeam_channel::bounded;
-    use mio::{Poll, Waker};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
     #[test]
     fn refusals_are_remembered_as_far_as_there_is_room() {
-        let poll = Poll::new().unwrap();
-        let (letters, _inbox) = bounded(1);
-        let (out, words) = bounded(WORDS_A_TURN);
-        let Some(link) = Link::new(Ends {
-            letters,
-            waker: Arc::new(Waker::new(poll.registry(), WAKE).unwrap()),
-            words: vec![words],
-            board: Board::default(),
-        }) else {
+        let Some((way, inbox)) = Way::new(1, Arc::new(|| ())) else {
             return;
         };
         let mut relay = Relay {
             policy: None,
-            link,
+            way,
             worker: 0,
             extras: HashMap::new(),
             places: Vec::new(),
@@ -487,7 +476,7 @@ mod tests {
                 settled: true,
                 expires,
             };
-            out.send(Word::Extra(Arc::new(extra))).unwrap();
+            inbox.words[0].send(Word::Extra(Arc::new(extra))).unwrap();
             relay.hear(now, 0, &mut Vec::new(), &mut Vec::new());
             relay.extras.len()
         };

@@ -1,0 +1,191 @@
+//! Who writes down requests: a line for each, in a file, on a thread of his own.
+//!
+//! What the file doesn't take is lost, and counted.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+
+use super::lines::{self, Format};
+use crate::config::Config;
+use crate::control::journal::privacy;
+use crate::net::Shared;
+use crate::net::visitors::Visit;
+use crate::stats::Count;
+use crate::sys::{clock, file, process};
+use crate::types::Seconds;
+
+/// How often the log may complain of the file.
+const COMPLAINT_SECS: Seconds = 60;
+
+/// The way to the writer, who comes when there is first something to write to.
+#[derive(Default)]
+pub struct Journal(Option<Sender<Option<Page>>>);
+
+/// A file, and how it is written.
+struct Page {
+    file: File,
+    path: PathBuf,
+    format: Format,
+}
+
+impl Journal {
+    /// Opens the file that is configured, if one is, or opens it anew.
+    ///
+    /// # Errors
+    /// When it can't be opened; then all stays as it was.
+    pub fn open(&mut self, config: &Config, shared: &Arc<Shared>) -> io::Result<()> {
+        let page = config.log.access.as_ref().map(|path| {
+            Ok::<_, io::Error>(Page {
+                file: file::append_regular(path)?,
+                path: path.clone(),
+                format: Format::named(config.log.format),
+            })
+        });
+        let page = page.transpose()?;
+        if page.is_some() && self.0.is_none() {
+            self.0 = Some(start(shared)?);
+        }
+        if let Some(pages) = &self.0 {
+            // He never leaves.
+            let _ = pages.send(page);
+            shared.book.nudge();
+        }
+        Ok(())
+    }
+}
+
+fn start(shared: &Arc<Shared>) -> io::Result<Sender<Option<Page>>> {
+    let (sender, pages) = mpsc::channel();
+    let writer = Writer {
+        pages,
+        page: None,
+        is_torn: false,
+        complained: None,
+        shared: Arc::clone(shared),
+    };
+    let thread = thread::Builder::new().name("visitors".into());
+    thread.spawn(move || writer.run())?;
+    Ok(sender)
+}
+
+/// Who writes.
+struct Writer {
+    /// What is to be written to from now on, when that is said anew.
+    pages: Receiver<Option<Page>>,
+    page: Option<Page>,
+    /// Whether the last line is not whole.
+    is_torn: bool,
+    complained: Option<Seconds>,
+    shared: Arc<Shared>,
+}
+
+impl Writer {
+    fn run(mut self) -> ! {
+        // Where there is but one CPU, requests come first. If that can't be, all is well still.
+        let _ = process::give_way();
+        let shared = Arc::clone(&self.shared);
+        let mut text = String::new();
+        loop {
+            for page in self.pages.try_iter() {
+                self.page = page;
+                self.is_torn = false;
+            }
+            if let Some(batch) = shared.book.next() {
+                self.write(&batch, &mut text);
+                shared.book.put_back(batch);
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &[Visit], text: &mut String) {
+        let Some(page) = &mut self.page else {
+            return;
+        };
+        let (wall, now) = (clock::wall(), self.shared.clock.read());
+        text.clear();
+        if self.is_torn {
+            text.push('\n');
+        }
+        for visit in batch {
+            let ago = now.saturating_sub(visit.at).into();
+            let wall = wall.saturating_sub(ago);
+            lines::visit(visit, wall, page.format, privacy(), text);
+        }
+        let (written, outcome) = write_some(&mut page.file, text.as_bytes());
+        let written = &text.as_bytes()[..written];
+        if !written.is_empty() {
+            self.is_torn = !written.ends_with(b"\n");
+        }
+        if let Err(error) = outcome {
+            let whole = written.iter().filter(|byte| **byte == b'\n').count();
+            let lost = batch.len().saturating_sub(whole);
+            self.complain(&error, lost as u64);
+        }
+    }
+
+    /// Counts lines that the file didn't take, and says so once in a while.
+    fn complain(&mut self, error: &io::Error, lost: u64) {
+        self.shared.count(Count::AccessLost, lost);
+        let now = self.shared.clock.read();
+        let is_due = |last: Seconds| now.saturating_sub(last) >= COMPLAINT_SECS;
+        if let Some(page) = &self.page
+            && self.complained.is_none_or(is_due)
+        {
+            self.complained = Some(now);
+            log::warn!("{}: {error}; requests are not written", page.path.display());
+        }
+    }
+}
+
+/// Writes as much as goes; how much that was, and why it was not all.
+fn write_some(file: &mut impl Write, mut bytes: &[u8]) -> (usize, io::Result<()>) {
+    let len = bytes.len();
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(0) => return (len - bytes.len(), Err(io::ErrorKind::WriteZero.into())),
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (len - bytes.len(), Err(error)),
+        }
+    }
+    (len, Ok(()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// Takes so many bytes, and no more until it is emptied.
+    struct Disk(Vec<u8>, usize);
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let len = bytes.len().min(self.1 - self.0.len()).min(7);
+            self.0.extend_from_slice(&bytes[..len]);
+            match len {
+                0 => Err(io::ErrorKind::StorageFull.into()),
+                len => Ok(len),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn as_much_is_written_as_there_is_room_for() {
+        let mut disk = Disk(Vec::new(), 20);
+        let (written, outcome) = write_some(&mut disk, b"one\ntwo\n");
+        assert_eq!((written, outcome.is_ok()), (8, true));
+        let (written, outcome) = write_some(&mut disk, b"three\nfour\nfive\n");
+        assert_eq!(written, 12);
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(disk.0, b"one\ntwo\nthree\nfour\nf");
+    }
+}
