@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::panic::resume_unwind;
 use std::thread;
 
-use super::line::{Answer, Line, Peer, Trouble};
+use super::answer::Answer;
+use super::line::{Line, Peer, Trouble};
 use super::report::{self, Report};
 use super::url::{Scheme, Url};
 use super::{addresses, time_max};

@@ -11,11 +11,12 @@ use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver
 use ureq::unversioned::transport::NextTimeout;
 
 use super::PORT;
+use super::answer::{Answer, Form, words};
 use super::url::{Scheme, Url};
 use super::web::{Manners, Page, Web};
 use crate::client::udp::{Fault, Talk, elsewhere};
 use crate::sys::clock;
-use crate::types::{Counts, Event, Family, InfoHash, Join, PeerAddr, Peers, Scraped, Seconds};
+use crate::types::{Counts, Event, Family, InfoHash, Join, Scraped};
 use crate::wire::answer::{self, RetryIn};
 use crate::wire::bencode::Value;
 use crate::wire::{query, udp};
@@ -31,9 +32,6 @@ const REDIRECTS_MAX: u32 = 2;
 
 /// The longest answer, unpacked.
 const ANSWER_LEN_MAX: usize = 1 << 20;
-
-/// What is kept of a tracker's words.
-const WORDS_LEN_MAX: usize = 200;
 
 /// The most data in an option of an announce (BEP 41).
 const URL_DATA_LEN_MAX: usize = 255;
@@ -105,32 +103,6 @@ impl Peer {
     pub fn leave(&mut self) {
         (self.event, self.numwant) = (Event::Stopped, 0);
     }
-}
-
-/// What a tracker says to an announce.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    pub interval: Seconds,
-    pub min_interval: Option<Seconds>,
-    pub counts: Counts,
-    pub peers: Vec<PeerAddr>,
-    /// We, as the tracker sees us (BEP 24).
-    pub external_ip: Option<IpAddr>,
-    /// A text for people.
-    pub warning: Option<String>,
-    /// How it came by HTTP.
-    pub form: Option<Form>,
-}
-
-/// In which form an answer came by HTTP.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Form {
-    /// Peers of IPv4 in 6 bytes each (BEP 23).
-    pub compact: bool,
-    /// A place for peers of IPv6 (BEP 7).
-    pub peers6: bool,
-    /// The connection could have stayed.
-    pub keeps_alive: bool,
 }
 
 /// The counts of torrents.
@@ -308,31 +280,16 @@ fn url_data(url: &Url) -> Vec<u8> {
 
 fn by_udp(datagram: &[u8], family: Family) -> Result<Answer, Trouble> {
     let reply = udp::Reply::parse(datagram);
-    let Some(udp::Reply::Announce {
-        interval,
-        leechers,
-        seeders,
-        peers,
-        ..
-    }) = reply
-    else {
-        return Err(no_answer(reply));
-    };
     let len = family.peer_len();
-    if !peers.len().is_multiple_of(len) {
-        let what = format!("its peers are not of {len} bytes each, as this family has them");
-        return Err(Trouble::Failed(what));
+    match &reply {
+        Some(udp::Reply::Announce { peers, .. }) if !peers.len().is_multiple_of(len) => {
+            let what = format!("its peers are not of {len} bytes each, as this family has them");
+            return Err(Trouble::Failed(what));
+        }
+        _ => {}
     }
-    Ok(Answer {
-        interval,
-        counts: Counts {
-            seeders,
-            leechers,
-            ..Counts::default()
-        },
-        peers: peers.chunks(len).filter_map(PeerAddr::from_bytes).collect(),
-        ..Answer::default()
-    })
+    let answer = reply.as_ref().and_then(|r| Answer::by_udp(r, family));
+    answer.ok_or_else(|| no_answer(reply))
 }
 
 /// What a datagram means that is no answer to what was asked.
@@ -344,27 +301,19 @@ fn no_answer(reply: Option<udp::Reply<'_>>) -> Trouble {
 }
 
 fn by_http(page: &Page) -> Result<Answer, Trouble> {
-    let mut peers = Peers::default();
-    let Some(answer) = answer::Announce::parse(&page.body, &mut peers) else {
-        return Err(no_page(page));
-    };
+    let answer = Answer::by_http(&page.body).ok_or_else(|| no_page(page))?;
     if page.status != 200 {
         return Err(status(page));
     }
     let dict = Value::parse(&page.body).and_then(|(value, _)| value.dict());
     let value = |key: &[u8]| dict.and_then(|dict| dict.value(key));
     Ok(Answer {
-        interval: answer.interval,
-        min_interval: answer.min_interval,
-        counts: answer.counts,
-        peers: answer.peers.iter().collect(),
-        external_ip: answer.external_ip,
-        warning: answer.warning.map(words),
         form: Some(Form {
             compact: matches!(value(b"peers"), Some(Value::Bytes(_))),
             peers6: value(b"peers6").is_some(),
             keeps_alive: page.keeps_alive,
         }),
+        ..answer
     })
 }
 
@@ -405,17 +354,11 @@ fn status(page: &Page) -> Trouble {
     }
 }
 
-/// A tracker's words, as far as they can be shown.
-fn words(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.chars().filter(|letter| !letter.is_control());
-    text.take(WORDS_LEN_MAX).collect()
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::types::PeerAddr;
 
     fn page(status: u16, body: &[u8]) -> Page {
         Page {

@@ -1,5 +1,6 @@
 //! Trackers by their URLs, what they have by HTTP, and the program as their client.
 
+pub mod answer;
 mod check;
 mod line;
 mod report;

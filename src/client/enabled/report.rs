@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
+use super::answer::Answer;
 use super::check::{Abilities, Finding, State};
-use super::line::{Answer, Census, Trouble};
+use super::line::{Census, Trouble};
 use super::url::{Scheme, Url};
 use crate::client::Outcome;
 use crate::types::{Family, InfoHash, Order};

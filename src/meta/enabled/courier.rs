@@ -6,9 +6,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
 use super::budget::Bucket;
-use super::job::{Answer, Ask, Failure};
+use super::job::{Ask, Failure};
+use crate::client::answer::{Answer, words};
 use crate::meta::Millis;
-use crate::types::{Counts, Event, Family, InfoHash, PeerAddr};
+use crate::types::{Counts, Event, Family, InfoHash};
 use crate::wire::udp::{Announce, Reply, Request, Scrape};
 
 /// How long a connection id is good for (BEP 15: a client may use it for one minute).
@@ -348,37 +349,18 @@ fn options(path: &str) -> Vec<u8> {
 
 /// What a reply means for who asked.
 fn told<T>(task: &Task<T>, reply: Option<&Reply<'_>>) -> Result<Told, Failure> {
-    match (&task.question, reply) {
-        (
-            Question::Announce(..),
-            Some(Reply::Announce {
-                interval,
-                leechers,
-                seeders,
-                peers,
-                ..
-            }),
-        ) => {
-            let len = Family::of(task.to.ip()).peer_len();
-            let peers = peers.chunks_exact(len).filter_map(PeerAddr::from_bytes);
-            Ok(Told::Answer(Answer {
-                interval: *interval,
-                counts: Counts {
-                    seeders: *seeders,
-                    leechers: *leechers,
-                    ..Counts::default()
-                },
-                peers: peers.collect(),
-                ..Answer::default()
-            }))
+    let told = match (&task.question, reply) {
+        (Question::Announce(..), Some(reply)) => {
+            Answer::by_udp(reply, Family::of(task.to.ip())).map(Told::Answer)
         }
         (Question::Scrape(hashes), Some(Reply::Scrape { counts, .. })) => {
             // Less than all is all that fitted.
             let counts = hashes.iter().copied().zip(counts.iter());
-            Ok(Told::Counts(counts.collect()))
+            Some(Told::Counts(counts.collect()))
         }
-        (_, reply) => Err(refusal(reply)),
-    }
+        _ => None,
+    };
+    told.ok_or_else(|| refusal(reply))
 }
 
 /// Whether a tracker says that it has forgotten the connection id, as those do that were started
@@ -392,10 +374,7 @@ fn is_about_connection(failure: &Failure) -> bool {
 
 fn refusal(reply: Option<&Reply<'_>>) -> Failure {
     match reply {
-        Some(Reply::Error { message, .. }) => {
-            let message = &message[..message.len().min(200)];
-            Failure::Refused(String::from_utf8_lossy(message).into_owned(), None)
-        }
+        Some(Reply::Error { message, .. }) => Failure::Refused(words(message), None),
         _ => Failure::Malformed,
     }
 }

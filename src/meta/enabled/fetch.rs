@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::guard::Guard;
-use super::job::{Answer, Ask, Failure, Retry};
+use super::job::{Ask, Failure, Retry};
 use super::lists;
+use crate::client::answer::{Answer, words};
 use crate::client::url::{Scheme, Url};
 use crate::client::web::{Manners, Web};
 use crate::meta::USER_AGENT;
-use crate::types::{Counts, InfoHash, Peers, Scraped};
+use crate::types::{Counts, InfoHash, Scraped};
 use crate::wire::answer::{self, RetryIn};
 use crate::wire::query;
 
@@ -19,8 +20,6 @@ const REDIRECTS_MAX: u32 = 2;
 /// The longest answer of a tracker, and the longest list, once they are unpacked.
 const ANSWER_LEN_MAX: usize = 64 << 10;
 const LIST_LEN_MAX: usize = 1 << 20;
-/// What is kept of a tracker's words.
-const REASON_LEN_MAX: usize = 120;
 
 /// Asks by HTTP.
 pub struct Fetch(Web);
@@ -57,7 +56,8 @@ impl Fetch {
             ip: None,
         };
         announce.emit(&mut query);
-        read_answer(&self.get(url, &url.path, &query, ANSWER_LEN_MAX)?)
+        let body = self.get(url, &url.path, &query, ANSWER_LEN_MAX)?;
+        Answer::by_http(&body).ok_or_else(|| refusal(&body))
     }
 
     /// Asks for the counts of torrents (BEP 48).
@@ -108,32 +108,16 @@ impl Fetch {
     }
 }
 
-fn read_answer(body: &[u8]) -> Result<Answer, Failure> {
-    let mut peers = Peers::default();
-    let Some(answer) = answer::Announce::parse(body, &mut peers) else {
-        return Err(refusal(body));
-    };
-    Ok(Answer {
-        interval: answer.interval,
-        min_interval: answer.min_interval,
-        counts: answer.counts,
-        external_ip: answer.external_ip,
-        peers: answer.peers.iter().collect(),
-    })
-}
-
 /// A refusal in words, if it is one.
 fn refusal(body: &[u8]) -> Failure {
     let Some(failure) = answer::Failure::parse(body) else {
         return Failure::Malformed;
     };
-    let words = String::from_utf8_lossy(failure.reason);
-    let words = words.chars().filter(|letter| !letter.is_control());
     let retry = failure.retry_in.map(|retry| match retry {
         RetryIn::Minutes(minutes) => Retry::After(minutes.saturating_mul(60)),
         RetryIn::Never => Retry::Never,
     });
-    Failure::Refused(words.take(REASON_LEN_MAX).collect(), retry)
+    Failure::Refused(words(failure.reason), retry)
 }
 
 fn failure(error: ureq::Error) -> Failure {

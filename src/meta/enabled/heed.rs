@@ -3,9 +3,10 @@
 use super::courier::Told;
 use super::directory::Id;
 use super::engine::{Engine, Errand};
-use super::job::{Answer, Failure, Found, Proof};
+use super::job::{Failure, Found, Proof};
 use super::merge::Pool;
 use super::swarm::{PAUSE_MILLIS, Stand, Swarm};
+use crate::client::answer::Answer;
 use crate::meta::Millis;
 use crate::types::{Counts, Event, InfoHash, PeerAddr};
 

@@ -1,8 +1,9 @@
 //! What may block: the errands that [`Sources`](super::Sources) do on threads of their own, and
 //! what they bring home.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
+use crate::client::answer::Answer;
 use crate::client::url::Url;
 use crate::types::{Counts, Event, InfoHash, PeerAddr, Seconds};
 
@@ -83,21 +84,6 @@ pub enum Found {
         /// Other peers it told of.
         peers: Vec<PeerAddr>,
     },
-}
-
-/// What a tracker answered to an announce.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// When it wants to be asked again.
-    pub interval: Seconds,
-    /// How long to wait at least.
-    pub min_interval: Option<Seconds>,
-    /// Of the whole swarm.
-    pub counts: Counts,
-    /// The peers, as they came.
-    pub peers: Vec<PeerAddr>,
-    /// Our own address, as the tracker sees it (BEP 24).
-    pub external_ip: Option<IpAddr>,
 }
 
 /// What a handshake showed.

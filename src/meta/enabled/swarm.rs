@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 
 use super::directory::Id;
-use super::job::{Answer, Ask, Failure, Retry};
+use super::job::{Ask, Failure, Retry};
 use super::merge::Pool;
+use crate::client::answer::Answer;
 use crate::meta::{Millis, Wish};
 use crate::types::{Counts, Event, PeerAddr};
 

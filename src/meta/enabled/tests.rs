@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 
 use super::engine::Engine;
-use super::job::{Answer, Failure, Found, Job, Proof};
+use super::job::{Failure, Found, Job, Proof};
+use crate::client::answer::Answer;
 use crate::meta::{Dht, Extra, Millis, Publish, Select, Settings, Wish};
 use crate::types::{Counts, Event, Family, InfoHash, PeerAddr};
 use crate::wire::udp::{self, Reply, Request};
