@@ -348,6 +348,17 @@ const END_OF_OPTIONS: u8 = 0;
 const NOP: u8 = 1;
 const URL_DATA: u8 = 2;
 
+/// The options of an announce that tell this path and query of the tracker's URL (BEP 41); none
+/// where there is no path.
+pub fn url_data(path: &[u8]) -> Vec<u8> {
+    let mut options = Vec::new();
+    for piece in path.chunks(u8::MAX.into()) {
+        options.extend_from_slice(&[URL_DATA, piece.len() as u8]);
+        options.extend_from_slice(piece);
+    }
+    options
+}
+
 /// The options of an announce that have data; ends at the first that is cut off.
 struct Options<'a>(&'a [u8]);
 
@@ -484,6 +495,15 @@ mod tests {
         assert!(matches!(one, Cow::Borrowed(b"/announce")));
         let two = announce(b"\x02\x01/\x02\x01a\x02\x02bc").url_data();
         assert_eq!(*two, *b"/abc");
+    }
+
+    #[test]
+    fn long_paths_go_in_pieces() {
+        assert_eq!(url_data(b""), []);
+        assert_eq!(url_data(b"/announce"), b"\x02\x09/announce");
+        let long = [b'x'; 600];
+        assert_eq!(url_data(&long).len(), 606);
+        assert_eq!(*announce(&url_data(&long)).url_data(), long);
     }
 
     fn announce(options: &[u8]) -> Announce<'_> {

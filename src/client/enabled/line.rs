@@ -33,11 +33,6 @@ const REDIRECTS_MAX: u32 = 2;
 /// The longest answer, unpacked.
 const ANSWER_LEN_MAX: usize = 1 << 20;
 
-/// The most data in an option of an announce (BEP 41).
-const URL_DATA_LEN_MAX: usize = 255;
-/// The kind of the option.
-const URL_DATA: u8 = 2;
-
 /// Why there is no answer that is of use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -145,7 +140,7 @@ impl Line {
     pub fn announce(&self, peer: &Peer) -> Result<Answer, Trouble> {
         match &self.wire {
             Wire::Udp(talk) => {
-                let options = url_data(&self.url);
+                let options = udp::url_data(self.url.path.as_bytes());
                 let announce = udp::Announce {
                     connection: 0,
                     transaction: 0,
@@ -266,16 +261,6 @@ impl Resolver for Only {
         addrs.push(SocketAddr::new(self.addr.ip(), port));
         Ok(addrs)
     }
-}
-
-/// The options that tell path and query of the URL (BEP 41); none where there is no path.
-fn url_data(url: &Url) -> Vec<u8> {
-    let mut options = Vec::new();
-    for piece in url.path.as_bytes().chunks(URL_DATA_LEN_MAX) {
-        options.extend_from_slice(&[URL_DATA, piece.len() as u8]);
-        options.extend_from_slice(piece);
-    }
-    options
 }
 
 fn by_udp(datagram: &[u8], family: Family) -> Result<Answer, Trouble> {
@@ -444,30 +429,5 @@ mod tests {
         ));
         let no = by_udp(b"\0\0\0\x03\0\0\0\x01not\x07 you", Family::V4);
         assert_eq!(no, Err(Trouble::Refused("not you".into())));
-    }
-
-    #[test]
-    fn long_paths_go_in_pieces() {
-        let url = |path: &str| Url::parse(&format!("udp://a.example:1{path}")).unwrap();
-        assert_eq!(url_data(&url("")), []);
-        assert_eq!(url_data(&url("/announce")), b"\x02\x09/announce");
-        let long = format!("/{}", "x".repeat(300));
-        let options = url_data(&url(&long));
-        let announce = udp::Announce {
-            connection: 0,
-            transaction: 0,
-            info_hash: InfoHash([7; 20]),
-            peer_id: [0; 20],
-            downloaded: 0,
-            left: 0,
-            uploaded: 0,
-            event: Event::None,
-            ip: [0; 4],
-            key: 0,
-            numwant: None,
-            port: 1,
-            options: &options,
-        };
-        assert_eq!(announce.url_data(), long.as_bytes());
     }
 }

@@ -10,7 +10,7 @@ use super::job::{Ask, Failure};
 use crate::client::answer::{Answer, words};
 use crate::meta::Millis;
 use crate::types::{Counts, Event, Family, InfoHash};
-use crate::wire::udp::{Announce, Reply, Request, Scrape};
+use crate::wire::udp::{Announce, Reply, Request, Scrape, url_data};
 
 /// How long a connection id is good for (BEP 15: a client may use it for one minute).
 const CONNECTION_MILLIS: Millis = 60_000;
@@ -24,9 +24,6 @@ const FLIGHTS_MAX: usize = 64;
 
 /// Questions that wait for their turn.
 const WAITING_MAX: usize = 1024;
-
-/// The option that holds path and query of the URL (BEP 41).
-const URL_DATA: u8 = 2;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -321,7 +318,7 @@ impl Question {
                 key: ask.key,
                 numwant: Some(ask.numwant),
                 port: ask.port,
-                options: &options(path),
+                options: &url_data(path.as_bytes()),
             })
             .emit(bytes),
             Question::Scrape(hashes) => {
@@ -335,16 +332,6 @@ impl Question {
             }
         }
     }
-}
-
-/// Path and query as options of an announce.
-fn options(path: &str) -> Vec<u8> {
-    let pieces = path.as_bytes().chunks(255);
-    pieces.fold(Vec::new(), |mut options, piece| {
-        options.extend([URL_DATA, piece.len() as u8]);
-        options.extend_from_slice(piece);
-        options
-    })
 }
 
 /// What a reply means for who asked.
