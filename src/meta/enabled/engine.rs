@@ -96,7 +96,8 @@ pub struct Engine {
     due: BTreeSet<(Millis, InfoHash)>,
     /// Torrents by when they were wished for last.
     order: BTreeSet<(Millis, InfoHash)>,
-    /// How many torrents each address has.
+    /// How many torrents each address has, by where its announces come from: what they say of
+    /// themselves may be anything.
     holdings: HashMap<IpAddr, usize>,
     pub(super) courier: Courier<Errand>,
     jobs: VecDeque<(Errand, Job)>,
@@ -227,8 +228,8 @@ impl Engine {
             if wish.event == Event::Stopped {
                 return;
             }
-            let ip = wish.peer.ip();
-            if self.holdings.get(&ip).copied().unwrap_or(0) >= self.settings.client_swarms {
+            let held = self.holdings.get(&wish.source).copied().unwrap_or(0);
+            if held >= self.settings.client_swarms {
                 self.tally.over_quota = self.tally.over_quota.wrapping_add(1);
                 return self.tell_nothing(now, info_hash);
             }
@@ -238,14 +239,13 @@ impl Engine {
         }
         let swarm = self.swarms.entry(info_hash).or_default();
         self.order.remove(&(swarm.touched, info_hash));
-        let before = swarm.clients.len();
+        let before = swarm.source(&wish.peer);
         if !swarm.hear(now, wish) {
             self.tally.crowded = self.tally.crowded.wrapping_add(1);
         }
         self.order.insert((swarm.touched, info_hash));
-        if swarm.clients.len() > before {
-            *self.holdings.entry(wish.peer.ip()).or_default() += 1;
-        }
+        let after = swarm.source(&wish.peer);
+        self.settle_holdings(before.as_slice(), after.as_slice());
         self.tend(now, info_hash);
         self.settle_scrapes(now);
     }
@@ -422,10 +422,10 @@ impl Engine {
             return;
         };
         self.due.remove(&(swarm.due, info_hash));
-        let before: Vec<_> = swarm.clients.iter().map(|c| c.wish.peer.ip()).collect();
+        let before: Vec<_> = swarm.clients.iter().map(|c| c.wish.source).collect();
         swarm.expire_clients(now, CLIENT_MILLIS);
         if before.len() != swarm.clients.len() {
-            let after: Vec<_> = swarm.clients.iter().map(|c| c.wish.peer.ip()).collect();
+            let after: Vec<_> = swarm.clients.iter().map(|c| c.wish.source).collect();
             self.settle_holdings(&before, &after);
         }
         let stays = swarm.touched.saturating_add(self.ttl()) > now || !swarm.clients.is_empty();
@@ -474,7 +474,7 @@ impl Engine {
         if let Some(swarm) = self.swarms.remove(&info_hash) {
             self.due.remove(&(swarm.due, info_hash));
             for client in &swarm.clients {
-                self.let_go(client.wish.peer.ip());
+                self.let_go(client.wish.source);
             }
             self.tally.evicted = self.tally.evicted.wrapping_add(1);
             self.forget(info_hash);

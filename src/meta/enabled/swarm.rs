@@ -1,7 +1,7 @@
 //! One torrent that others are asked about: for whom, whom, and what they said.
 
 use std::cmp::Reverse;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::directory::Id;
 use super::job::{Ask, Failure, Retry};
@@ -154,6 +154,12 @@ impl Swarm {
             publish: 0,
         });
         true
+    }
+
+    /// Where the announces of a client come from.
+    pub fn source(&self, peer: &PeerAddr) -> Option<IpAddr> {
+        let his = self.clients.iter().find(|c| c.wish.peer == *peer)?;
+        Some(his.wish.source)
     }
 
     /// Forgets clients that were silent for `ttl`, and those that have left as soon as all who

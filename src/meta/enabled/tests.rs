@@ -22,7 +22,7 @@ const TELLER: PeerAddr = PeerAddr::V4([9, 9, 0, 1, 0x1a, 0xe1]);
 /// How long everything takes that is answered.
 const LATENCY: Millis = 30;
 
-fn settings(lines: &[&str]) -> Settings {
+pub(super) fn settings(lines: &[&str]) -> Settings {
     Settings {
         own: Vec::new(),
         texts: vec![lines.join("\n").into_bytes()],
@@ -621,6 +621,34 @@ fn one_client_has_so_many_torrents_and_all_together_too() {
     assert_eq!(
         (world.engine.swarms.len(), world.engine.tally.over_quota),
         (10, 10)
+    );
+    // Whoever says that he is others is still one.
+    for n in 0..20 {
+        world.wish(&Wish {
+            info_hash: InfoHash([100 + n; 20]),
+            source: [10, 0, 0, 9].into(),
+            ..wish(&format!("10.1.0.{n}:6881"), Event::Started)
+        });
+    }
+    assert_eq!(
+        (world.engine.swarms.len(), world.engine.tally.over_quota),
+        (10, 30)
+    );
+    // Where he goes, his torrents go with him.
+    world.wish(&Wish {
+        info_hash: InfoHash([0; 20]),
+        source: [10, 0, 0, 10].into(),
+        ..wish("10.0.0.9:6881", Event::None)
+    });
+    for n in 0..2 {
+        world.wish(&Wish {
+            info_hash: InfoHash([50 + n; 20]),
+            ..wish("10.0.0.9:6881", Event::Started)
+        });
+    }
+    assert_eq!(
+        (world.engine.swarms.len(), world.engine.tally.over_quota),
+        (11, 31)
     );
     for n in 0..2000_u16 {
         let [a, b] = n.to_be_bytes();
