@@ -43,8 +43,9 @@ pub struct Table {
     port: u16,
     /// Where it is entered, `HOST:PORT`; empty for the usual nodes.
     bootstrap: Vec<String>,
-    /// Further nodes that were good lately.
-    known: Vec<SocketAddr>,
+    /// Nodes that were good lately, as they were looked at last: who asks for them waits neither
+    /// for the table's own thread nor for its beginning.
+    known: Mutex<Vec<SocketAddr>>,
     node: Mutex<Option<AsyncDht>>,
     under_way: AtomicUsize,
     /// How many nodes it knew when it was asked last.
@@ -67,7 +68,7 @@ impl Table {
             purpose: settings.dht,
             port: settings.dht_port,
             bootstrap: settings.dht_bootstrap.clone(),
-            known: known.to_vec(),
+            known: Mutex::new(known.to_vec()),
             node: Mutex::default(),
             under_way: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
@@ -97,7 +98,7 @@ impl Table {
         });
         peers.truncate(PEERS_MAX);
         if let Some(nodes) = in_time(LOOKS_NEAR, node.to_bootstrap()) {
-            self.len.store(nodes.len(), Ordering::Relaxed);
+            self.note(&nodes);
         }
         Ok(peers)
     }
@@ -122,15 +123,19 @@ impl Table {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Good nodes, if it has begun.
+    /// Nodes that were good when it was asked last, or before this start.
     pub fn nodes(&self) -> Vec<SocketAddr> {
-        let node = self.lock().clone();
-        let Some(node) = node else {
-            return self.known.clone();
-        };
-        let nodes = block_on(node.to_bootstrap()).into_iter();
-        let nodes = nodes.filter_map(|node| node.parse().ok());
-        nodes.take(NODES_MAX).collect()
+        lock(&self.known).clone()
+    }
+
+    /// Takes note of the nodes it knows. None are no news: there may be no network.
+    fn note(&self, nodes: &[String]) {
+        self.len.store(nodes.len(), Ordering::Relaxed);
+        let nodes = nodes.iter().filter_map(|node| node.parse().ok());
+        let nodes: Vec<_> = nodes.take(NODES_MAX).collect();
+        if !nodes.is_empty() {
+            *lock(&self.known) = nodes;
+        }
     }
 
     fn turn(&self) -> Result<Turn<'_>, Failure> {
@@ -141,13 +146,9 @@ impl Table {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<AsyncDht>> {
-        self.node.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The node, which begins now if it has not yet.
     fn node(&self) -> Result<AsyncDht, Failure> {
-        let mut node = self.lock();
+        let mut node = lock(&self.node);
         if let Some(node) = &*node {
             return Ok(node.clone());
         }
@@ -156,13 +157,18 @@ impl Table {
             true => builder.bootstrap(&BOOTSTRAP),
             false => builder.bootstrap(&self.bootstrap),
         };
-        if !self.known.is_empty() {
-            builder.extra_bootstrap(&self.known);
+        let known = self.nodes();
+        if !known.is_empty() {
+            builder.extra_bootstrap(&known);
         }
         builder.port(self.port);
         let new = builder.build().map_err(|_| Failure::Unable)?.as_async();
         Ok(node.insert(new).clone())
     }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What comes of something, if it comes before it was looked for so often. There is no clock here.
@@ -180,7 +186,22 @@ fn in_time<T>(looks: u32, something: impl Future<Output = T>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meta::enabled::tests::settings;
     use futures_lite::future::{pending, ready};
+
+    #[test]
+    fn nodes_are_told_though_the_table_is_just_beginning() {
+        let known: Vec<SocketAddr> = vec![([192, 0, 2, 1], 6881).into()];
+        let table = Table::new(&settings(&[]), &known);
+        let _beginning = lock(&table.node);
+        assert_eq!(table.nodes(), known);
+        table.note(&[]);
+        assert_eq!((table.nodes(), table.len()), (known, 0));
+        let others = ["192.0.2.2:1", "a.example:2", "192.0.2.3:3"].map(String::from);
+        table.note(&others);
+        let nodes = [([192, 0, 2, 2], 1).into(), ([192, 0, 2, 3], 3).into()];
+        assert_eq!((table.nodes(), table.len()), (nodes.to_vec(), 3));
+    }
 
     #[test]
     fn what_takes_too_long_is_not_waited_for() {
