@@ -72,10 +72,7 @@ fn list_files_and_manifest_agree() {
 /// The golden packets, and apart from their heads the queries of those that have one. The longest
 /// are left out, for they are but long.
 fn seeds() -> Vec<Vec<u8>> {
-    let mut seeds: Vec<_> = wire::packets()
-        .into_iter()
-        .map(|packet| packet.bytes)
-        .collect();
+    let mut seeds: Vec<_> = wire::entries().iter().map(wire::Entry::bytes).collect();
     let queries: Vec<_> = seeds
         .iter()
         .filter_map(|bytes| {

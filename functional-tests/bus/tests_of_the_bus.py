@@ -123,6 +123,7 @@ def server_killed_and_restarted(scene: Scene) -> str:
             slowest[0] = max(slowest[0], time.monotonic() - began)
             sent[0] += 1
             number += 3
+            # The pace of the load; nothing is waited for.
             time.sleep(0.005)
 
     threads = [threading.Thread(target=announce, args=(n, i)) for i, n in enumerate(nodes)]

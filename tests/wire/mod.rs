@@ -12,26 +12,19 @@
 //!
 //! The values were worked out from the specifications, not printed by the parser.
 
-#![allow(dead_code, reason = "every test that includes this uses a part of it")]
-
-use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
-use std::str::FromStr;
 
-/// One golden packet.
-#[derive(Clone, Debug)]
-pub struct Packet {
+/// One golden packet as it is written down.
+pub struct Entry {
     /// File and name, for failures.
     pub at: String,
-    pub kind: String,
-    pub bytes: Vec<u8>,
-    fields: BTreeMap<String, String>,
+    /// Its keys and values, in their order.
+    pub lines: Vec<(String, String)>,
 }
 
 /// All packets of all files in this directory.
-pub fn packets() -> Vec<Packet> {
+pub fn entries() -> Vec<Entry> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire");
     let mut files: Vec<_> = fs::read_dir(dir)
         .unwrap()
@@ -42,67 +35,32 @@ pub fn packets() -> Vec<Packet> {
     files.iter().flat_map(|path| read(path)).collect()
 }
 
-impl Packet {
-    /// Takes a field out; `None` when it is not given.
-    pub fn maybe(&mut self, key: &str) -> Option<String> {
-        self.fields.remove(key)
-    }
-
-    /// Takes a field out that has to be given.
-    pub fn text(&mut self, key: &str) -> String {
-        self.maybe(key)
-            .unwrap_or_else(|| panic!("{}: no {key}", self.at))
-    }
-
-    /// Takes out a decimal number, or whatever else is read by `FromStr`.
-    pub fn number<T: FromStr<Err: Debug>>(&mut self, key: &str) -> T {
-        self.maybe_number(key)
-            .unwrap_or_else(|| panic!("{}: no {key}", self.at))
-    }
-
-    pub fn maybe_number<T: FromStr<Err: Debug>>(&mut self, key: &str) -> Option<T> {
-        let at = self.at.clone();
-        self.maybe(key).map(|text| {
-            text.parse()
-                .unwrap_or_else(|error| panic!("{at}: {key}: {error:?}"))
-        })
-    }
-
-    /// Takes out a number written in hexadecimal.
-    pub fn hex(&mut self, key: &str) -> u64 {
-        u64::from_str_radix(&self.text(key), 16).unwrap()
-    }
-
-    /// Takes out bytes written in hexadecimal; none if the key is not given.
-    pub fn bytes_of(&mut self, key: &str) -> Vec<u8> {
-        self.maybe(key)
-            .map_or_else(Vec::new, |text| from_hex(&text))
-    }
-
-    /// Takes out `yes` or `no`.
-    pub fn flag(&mut self, key: &str) -> bool {
-        match self.text(key).as_str() {
-            "yes" => true,
-            "no" => false,
-            other => panic!("{}: {key}: {other}", self.at),
+impl Entry {
+    /// What goes over the wire.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (key, value) in &self.lines {
+            match key.as_str() {
+                "hex" => bytes.extend(from_hex(value)),
+                "text" => bytes.extend(unescape(value)),
+                "repeat" => {
+                    let parts = value.split_once(' ');
+                    let parts = parts.and_then(|(n, text)| Some((n.parse().ok()?, text)));
+                    let (times, text) =
+                        parts.unwrap_or_else(|| panic!("{}: repeat = {value}", self.at));
+                    bytes.extend(unescape(text).repeat(times));
+                }
+                _ => {}
+            }
         }
-    }
-
-    /// Every field has to be taken out: one that is left is misspelt, or not checked.
-    pub fn finish(self) {
-        assert!(
-            self.fields.is_empty(),
-            "{}: left over: {:?}",
-            self.at,
-            self.fields
-        );
+        bytes
     }
 }
 
-fn read(path: &Path) -> Vec<Packet> {
+fn read(path: &Path) -> Vec<Entry> {
     let file = path.file_name().unwrap().to_string_lossy().into_owned();
     let text = fs::read_to_string(path).unwrap();
-    let mut packets: Vec<Packet> = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let at = format!("{file}:{}", index + 1);
         if line.is_empty() || line.starts_with('#') {
@@ -112,37 +70,21 @@ fn read(path: &Path) -> Vec<Packet> {
             .strip_prefix('[')
             .and_then(|line| line.strip_suffix(']'))
         {
-            packets.push(Packet {
+            entries.push(Entry {
                 at: format!("{at} [{name}]"),
-                kind: String::new(),
-                bytes: Vec::new(),
-                fields: BTreeMap::new(),
+                lines: Vec::new(),
             });
             continue;
         }
         let (key, value) = line
             .split_once(" = ")
             .unwrap_or_else(|| panic!("{at}: no ` = `"));
-        let packet = packets
+        let entry = entries
             .last_mut()
             .unwrap_or_else(|| panic!("{at}: no [name] yet"));
-        match key {
-            "kind" => packet.kind = value.to_string(),
-            "hex" => packet.bytes.extend(from_hex(value)),
-            "text" => packet.bytes.extend(unescape(value)),
-            "repeat" => {
-                let (times, text) = value.split_once(' ').unwrap();
-                packet
-                    .bytes
-                    .extend(unescape(text).repeat(times.parse().unwrap()));
-            }
-            _ => {
-                let twice = packet.fields.insert(key.to_string(), value.to_string());
-                assert!(twice.is_none(), "{at}: {key} twice");
-            }
-        }
+        entry.lines.push((key.to_string(), value.to_string()));
     }
-    packets
+    entries
 }
 
 /// Bytes of hexadecimal digits, spaces between them ignored.
@@ -163,7 +105,7 @@ pub fn from_hex(text: &str) -> Vec<u8> {
 }
 
 /// The bytes that a text with `\r`, `\n`, `\\` and `\xHH` stands for.
-pub fn unescape(text: &str) -> Vec<u8> {
+fn unescape(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some((plain, escape)) = rest.split_once('\\') {
