@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{Client, Cmd, Connection, ConnectionAddr, ConnectionInfo};
 use redis::{FromRedisValue, IntoConnectionInfo, Pipeline, RedisError, RedisResult, Value};
 
-use super::{Account, Kept};
+use super::{Account, Roster};
 
 /// How long a server may take to answer; the end of the process waits for it, once.
 const ANSWER: Duration = Duration::from_millis(1500);
@@ -205,9 +205,9 @@ impl Link {
     ///
     /// # Errors
     /// When the server doesn't answer.
-    pub fn version(&mut self, kept: Kept) -> Result<(Option<Vec<u8>>, u64), String> {
+    pub fn version(&mut self, roster: Roster) -> Result<(Option<Vec<u8>>, u64), String> {
         let version = told(self.ask(command("GET").arg(self.key("version"))))?;
-        let size = told(self.ask(command("SCARD").arg(self.key(kept.name()))))?;
+        let size = told(self.ask(command("SCARD").arg(self.key(roster.name()))))?;
         Ok((version, size))
     }
 
@@ -215,16 +215,16 @@ impl Link {
     ///
     /// # Errors
     /// When the server doesn't answer, or they come to more than `bytes_max`.
-    pub fn members(&mut self, kept: Kept, bytes_max: usize) -> Result<Vec<u8>, String> {
+    pub fn members(&mut self, roster: Roster, bytes_max: usize) -> Result<Vec<u8>, String> {
         let (mut members, mut bytes, mut cursor) = (Vec::new(), 0, 0_u64);
         loop {
             let mut command = command("SSCAN");
-            command.arg(self.key(kept.name())).arg(cursor);
+            command.arg(self.key(roster.name())).arg(cursor);
             command.arg("COUNT").arg(MEMBERS_A_PAGE);
             let (next, page): (u64, Vec<Vec<u8>>) = told(self.ask(&command))?;
             bytes += page.iter().map(|member| member.len() + 1).sum::<usize>();
             if bytes > bytes_max {
-                return Err(format!("{}: more than {bytes_max} bytes", kept.name()));
+                return Err(format!("{}: more than {bytes_max} bytes", roster.name()));
             }
             members.extend(page);
             cursor = next;

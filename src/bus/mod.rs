@@ -60,9 +60,9 @@ pub enum Refusal {
     Forged,
 }
 
-/// What the server keeps besides frames, each below the name of the bus.
+/// A list that the server keeps besides frames, each below the name of the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum Roster {
     /// The set of info-hashes that are served.
     Whitelist,
     /// The set of info-hashes that are not.
@@ -71,13 +71,13 @@ pub enum Kept {
     Keys,
 }
 
-impl Kept {
+impl Roster {
     /// What it is called there.
     pub fn name(self) -> &'static str {
         match self {
-            Kept::Whitelist => "whitelist",
-            Kept::Blacklist => "blacklist",
-            Kept::Keys => "keys",
+            Roster::Whitelist => "whitelist",
+            Roster::Blacklist => "blacklist",
+            Roster::Keys => "keys",
         }
     }
 }

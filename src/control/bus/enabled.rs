@@ -9,7 +9,7 @@ use super::keeper::{Copied, Keeper};
 use super::listener::Listener;
 use super::publisher::Publisher;
 use super::told::Told;
-use crate::bus::{self, Account, Backoff, Inbox, Kept, Outbox, Signer};
+use crate::bus::{self, Account, Backoff, Inbox, Outbox, Roster, Signer};
 use crate::config::{self, Config, HashFile};
 use crate::control::errands::Errands;
 use crate::error::{Exit, Fatal};
@@ -141,12 +141,12 @@ fn signer(path: &Path) -> Result<Option<Signer>, Fatal> {
 fn copies(config: &Config) -> Vec<Copied> {
     let hashes = match &config.hashes {
         HashFile::None => None,
-        HashFile::White(path) => Some((Kept::Whitelist, path)),
-        HashFile::Black(path) => Some((Kept::Blacklist, path)),
+        HashFile::White(path) => Some((Roster::Whitelist, path)),
+        HashFile::Black(path) => Some((Roster::Blacklist, path)),
     };
-    let keys = config.keys.as_ref().map(|path| (Kept::Keys, path));
-    let copied = hashes.into_iter().chain(keys).map(|(kept, path)| Copied {
-        kept,
+    let keys = config.keys.as_ref().map(|path| (Roster::Keys, path));
+    let copied = hashes.into_iter().chain(keys).map(|(roster, path)| Copied {
+        roster,
         path: path.clone(),
         version: None,
     });

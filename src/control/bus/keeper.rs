@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::access::Cookie;
-use crate::bus::{Account, Backoff, Kept, Link};
+use crate::bus::{Account, Backoff, Link, Roster};
 use crate::control::errands::Errands;
 use crate::control::rules::{LIST_BYTES_MAX, SECRET_BYTES_MAX};
 use crate::sys::{clock, file};
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// A set that a file is a copy of.
 pub struct Copied {
-    pub kept: Kept,
+    pub roster: Roster,
     pub path: PathBuf,
     /// What the server said when it was copied.
     pub version: Option<(Option<Vec<u8>>, u64)>,
@@ -78,12 +78,12 @@ impl Keeper {
 impl Copied {
     /// Copies the set again if it has changed; whether the file is another now.
     fn look(&mut self, link: &mut Link) -> Result<bool, String> {
-        let version = link.version(self.kept)?;
+        let version = link.version(self.roster)?;
         // A set that isn't there is none: the server may have lost it, the file hasn't.
         if self.version.as_ref() == Some(&version) || version.1 == 0 {
             return Ok(false);
         }
-        let text = link.members(self.kept, LIST_BYTES_MAX)?;
+        let text = link.members(self.roster, LIST_BYTES_MAX)?;
         let changed = put(&self.path, &text)?;
         self.version = Some(version);
         Ok(changed)
