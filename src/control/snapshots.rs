@@ -28,6 +28,9 @@ use crate::types::Seconds;
 /// kernel for tens of milliseconds, and others waiting for it.
 const UNSYNCED_BYTES_MAX: usize = 1 << 20;
 
+/// How long a worker may take to fill a piece.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How long the last snapshot may take.
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -331,14 +334,14 @@ impl Scribe {
             micros: 0,
         };
         let mut longest_micros = 0;
-        for (worker, wake) in self.wakes.iter().enumerate() {
+        for worker in 0..self.wakes.len() {
             (piece.cursor, piece.more) = (PeersCursor::default(), true);
             while piece.more {
                 self.number = self.number.wrapping_add(1);
                 piece.number = self.number;
                 piece.frame.clear();
                 piece.census = Census::default();
-                piece = pieces.fetch(worker, piece, wake)?;
+                piece = self.fetch(pieces, worker, piece)?;
                 longest_micros = longest_micros.max(piece.micros);
                 writing.frame(&mut piece.frame, piece.census)?;
             }
@@ -349,5 +352,22 @@ impl Scribe {
             census,
             longest_micros,
         })
+    }
+
+    /// Has a worker fill a piece.
+    fn fetch(&self, pieces: &Pieces, worker: usize, piece: Piece) -> io::Result<Piece> {
+        let number = piece.number;
+        let late = || io::Error::other("a worker did not hand in its torrents in time");
+        if !pieces.hand(worker, piece) {
+            return Err(late());
+        }
+        (self.wakes[worker])();
+        loop {
+            let filled = pieces.filled().recv_timeout(PATIENCE);
+            let filled = filled.map_err(|_| late())?;
+            if filled.number == number {
+                return Ok(filled);
+            }
+        }
     }
 }

@@ -3,23 +3,16 @@
 //! One worker at a time is handed one piece at a time, so that it is never kept waiting by a disk,
 //! and what it does for it in a turn is bounded.
 
-use std::io;
-use std::time::Duration;
-
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::net::Router;
 use crate::persist::{Census, Persist};
-use crate::router::Wake;
 use crate::swarm::PeersCursor;
 use crate::sys::clock;
 use crate::types::{Kept, Seconds};
 
 /// Torrents and peers of a piece: a tenth of a millisecond, where memory is slow a few.
 const PIECE_ITEMS: usize = 1000;
-
-/// How long a worker may take to fill one.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A piece of a snapshot, on its way to a worker or back.
 pub struct Piece {
@@ -93,26 +86,14 @@ impl Pieces {
         }
     }
 
-    /// Has a worker fill a piece, which `wake` wakes for it.
-    ///
-    /// # Errors
-    /// When it takes too long.
-    pub fn fetch(&self, worker: usize, piece: Piece, wake: &Wake) -> io::Result<Piece> {
-        let number = piece.number;
-        let late = || io::Error::other("a worker did not hand in its torrents in time");
-        let asked = self
-            .asked
-            .get(worker)
-            .map(|(asked, _)| asked.try_send(piece));
-        let asked = asked.and_then(Result::ok);
-        asked.ok_or_else(late)?;
-        wake();
-        loop {
-            let filled = self.filled.1.recv_timeout(PATIENCE);
-            let filled = filled.map_err(|_| late())?;
-            if filled.number == number {
-                return Ok(filled);
-            }
-        }
+    /// Has a worker fill a piece once it is woken; `false` if one waits there already.
+    pub fn hand(&self, worker: usize, piece: Piece) -> bool {
+        let asked = self.asked.get(worker);
+        asked.is_some_and(|(asked, _)| asked.try_send(piece).is_ok())
+    }
+
+    /// Where those that are filled arrive.
+    pub fn filled(&self) -> &Receiver<Piece> {
+        &self.filled.1
     }
 }
