@@ -15,6 +15,9 @@
 //!                                 (gate)     │  ▲     pure store
 //!                                            ▼  │ letters: only when the shard is another
 //!                                      other workers          worker's
+//!
+//!  beside the road: control, which gives workers sockets, rules and a thread each, and does for
+//!  them whatever may have to wait
 //! ```
 //!
 //! There are N workers, each a thread with its own sockets on every address (SO_REUSEPORT), its

@@ -1,17 +1,19 @@
-//! Off the road: all that there is of a tracker besides the workers and what they do.
+//! Off the road: all that there is to a tracker besides workers and what they do.
 //!
 //! Promises that what the operator said is in force, or that it is said why not; that no worker is
 //! kept waiting by a file, a name or another program; and that the process ends in order when told
-//! to. [`run`] is the story of a process: limits of the system, sockets (`bind`), privileges,
-//! files (`rules`), what there was before (`restore`, `remember`), workers (`assembly`), then those
-//! who serve beside them, each on threads of his own.
+//! to. It never stands on the road: what it changes, workers see at their next turn.
 //!
-//! The clerk (`reload`) reads files again, by `errands` that others leave for him: `signals`,
-//! `fifo`, `api` (by `orders`), `bus`. The scribe (`snapshots`) writes down what workers hand him,
-//! as do the `herald` and the `journal`; the `watchdog` sees to it that they go on, and `service`
-//! says so.
-//! `meta` and `bus` meet other trackers and nodes. What the program does instead of serving is in
-//! `health`, `client` and `system`.
+//! [`run`] is the story of a process: limits of the system and sockets (`bind`) while it is root,
+//! then `privileges` are dropped, files are read (`rules`) and what there was before comes back
+//! (`restore`, `remember`); workers are put together and set to work (`assembly`, `memory`), and
+//! beside them others, each on threads of his own, until `signals` say stop.
+//!
+//! Those are the clerk (`reload`, with `tempo`), who reads files again and does the `errands` that
+//! `signals`, `fifo`, `api` (as `orders`) and `bus` leave for him; the scribe (`snapshots`), the
+//! `herald` and the `journal`, who write down what workers hand them; the `watchdog`, who sees to
+//! it that workers go on, and `service`, who says so; `api`, `meta` and `bus`, who talk to others.
+//! What the program does instead of serving is in `health`, `client`, `system` and `meta::ask`.
 
 mod api;
 mod assembly;
