@@ -10,8 +10,6 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 
-use mio::net::TcpStream;
-
 use crate::net::desk::Desk;
 use crate::net::http::{self, Asked, Http, Outcome, Pending};
 use crate::net::rounds::{Quest, Round};
@@ -114,9 +112,9 @@ impl Conn {
         self.seat = Some(seat);
     }
 
-    /// The socket, to be registered.
-    pub fn stream(&mut self) -> &mut TcpStream {
-        self.stream.socket()
+    /// Its bytes, by the socket that is to be registered.
+    pub fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
     }
 
     /// The family of the other end.

@@ -6,6 +6,7 @@ use std::net::Shutdown;
 
 use mio::net::TcpStream;
 
+use crate::stats::traffic::Handshake;
 use crate::sys::socket;
 use crate::tls::{Server, Session};
 
@@ -72,6 +73,18 @@ impl Stream {
             Cipher::Due(..) => true,
             Cipher::On(session) => session.is_shaking_hands(),
         }
+    }
+
+    /// What comes of the handshake as it stands; `None` if there is none, or it has not begun.
+    pub fn handshake(&self) -> Option<Handshake> {
+        let Cipher::On(session) = &self.cipher else {
+            return None;
+        };
+        Some(match (session.is_shaking_hands(), session.is_resumed()) {
+            (true, _) => Handshake::Failed,
+            (false, true) => Handshake::Resumed,
+            (false, false) => Handshake::Whole,
+        })
     }
 
     /// Whether it holds something that the kernel has not taken yet.

@@ -16,7 +16,7 @@ use crate::net::seats::{Seat, Usher};
 use crate::net::stream::Stream;
 use crate::net::workspace::Workspace;
 use crate::net::{Office, Ticket};
-use crate::stats::traffic::{Call, Traffic};
+use crate::stats::traffic::{Call, Handshake, Traffic};
 use crate::stats::{Count, Sheet};
 use crate::sys::socket::{self, errno};
 use crate::tls::Session;
@@ -445,8 +445,14 @@ impl Tcp {
         else {
             return;
         };
-        let before = conn.held_bytes();
+        let (before, shaken) = (conn.held_bytes(), conn.stream().handshake());
         let next = task(conn, Ticket::Http(at), &mut self.with);
+        match conn.stream().handshake() {
+            // One that is not over counts when the connection is closed.
+            None | Some(Handshake::Failed) => {}
+            over if over == shaken => {}
+            Some(over) => self.with.traffic.shake(conn.family(), over),
+        }
         let after = conn.held_bytes();
         self.held_bytes = self.held_bytes + after - before;
         match next {
@@ -470,8 +476,12 @@ impl Tcp {
 
     fn close(&mut self, at: usize) {
         let place = &mut self.places[at];
-        if let Some(conn) = place.leave() {
+        if let Some(mut conn) = place.leave() {
             self.held_bytes -= conn.held_bytes();
+            if let Some(Handshake::Failed) = conn.stream().handshake() {
+                let traffic = &mut self.with.traffic;
+                traffic.shake(conn.family(), Handshake::Failed);
+            }
             conn.close(&mut self.with.traffic);
         }
         self.free.push(at);
@@ -499,9 +509,10 @@ impl Place {
         } else {
             Interest::READABLE
         };
+        let socket = conn.stream().socket();
         match self.registered {
-            None => registry.register(conn.stream(), token, wanted)?,
-            Some(now) if now != wanted => registry.reregister(conn.stream(), token, wanted)?,
+            None => registry.register(socket, token, wanted)?,
+            Some(now) if now != wanted => registry.reregister(socket, token, wanted)?,
             Some(_) => return Ok(()),
         }
         self.registered = Some(wanted);

@@ -1,7 +1,7 @@
 //! The classic `/stats?mode=…` texts of opentracker, which graphs and scripts in the field read.
 
 use crate::stats::page::About;
-use crate::stats::traffic::Fate;
+use crate::stats::traffic::{Fate, Handshake};
 use crate::stats::{COUNTS, Count, PLACES_MAX, Report, Sheet, dashboard, everything};
 use crate::types::{Family, Seconds};
 
@@ -299,6 +299,13 @@ const FATES: [(Fate, &str); 3] = [
     (Fate::Unanswered, "http unanswered"),
 ];
 
+/// What comes of handshakes, by name.
+const HANDSHAKES: [(Handshake, &str); 3] = [
+    (Handshake::Whole, "tls handshakes"),
+    (Handshake::Resumed, "tls resumed"),
+    (Handshake::Failed, "tls failed"),
+];
+
 /// Not one of opentracker's: everything that is counted, for IPv4 and IPv6.
 fn counters(report: &Report) -> String {
     let sheet = &report.sum;
@@ -314,11 +321,12 @@ fn counters(report: &Report) -> String {
         "torrents: {}\ncompleted: {}\n",
         sheet.torrents, sheet.completed
     );
-    let fates = FATES.iter().map(|(fate, name)| {
-        let [v4, v6] = sheet.traffic.fate(*fate);
-        format!("{name}: {v4} {v6}\n")
-    });
-    lines.chain(fates).chain([torrents]).collect()
+    let traffic = &sheet.traffic;
+    let fates = FATES.map(|(fate, name)| (name, traffic.fate(fate)));
+    let handshakes = HANDSHAKES.map(|(what, name)| (name, traffic.handshakes(what)));
+    let more = fates.into_iter().chain(handshakes);
+    let more = more.map(|(name, [v4, v6])| format!("{name}: {v4} {v6}\n"));
+    lines.chain(more).chain([torrents]).collect()
 }
 
 fn since(uptime: Seconds) -> String {
@@ -478,7 +486,10 @@ pub(super) mod tests {
         assert!(bus.ends_with("\nconnects: 0\nfailures: 0") && bus.contains("\nlearned: 134\n"));
         let all = text("counters");
         assert!(all.contains("udp connects: 0 8\n") && all.contains("tcp accepted: 65 0\n"));
-        assert_eq!(all.lines().count(), COUNTS.len() + FATES.len() + 2);
+        assert_eq!(
+            all.lines().count(),
+            COUNTS.len() + FATES.len() + HANDSHAKES.len() + 2
+        );
     }
 
     #[test]

@@ -45,6 +45,20 @@ pub enum Fate {
 
 const FATES: usize = Fate::Unanswered as usize + 1;
 
+/// What comes of a handshake by HTTPS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Handshake {
+    /// A new session.
+    Whole,
+    /// An earlier session that goes on.
+    Resumed,
+    /// Nothing: something was wrong, or the client left or was silent before its end.
+    Failed,
+}
+
+const HANDSHAKES: usize = Handshake::Failed as usize + 1;
+
 const FLOWS: usize = Flow::ReceivedBytesUdp as usize + 1;
 
 /// A call of the kernel that can fail.
@@ -88,6 +102,8 @@ pub struct Traffic {
     statuses: [u64; STATUSES.len()],
     /// What became of requests, of each family.
     fates: [[u64; 2]; FATES],
+    /// What came of handshakes, of each family.
+    handshakes: [[u64; 2]; HANDSHAKES],
     /// Seldom, and few: there are some hundred numbers of errors.
     errors: Vec<(Call, i32, u64)>,
     /// In the last second that is known of all workers; kept by one of them.
@@ -117,6 +133,12 @@ impl Traffic {
     /// Counts what became of a whole request by HTTP.
     pub fn meet(&mut self, family: Family, fate: Fate) {
         let count = &mut self.fates[fate as usize][family as usize];
+        *count = count.wrapping_add(1);
+    }
+
+    /// Counts what came of a handshake.
+    pub fn shake(&mut self, family: Family, handshake: Handshake) {
+        let count = &mut self.handshakes[handshake as usize][family as usize];
         *count = count.wrapping_add(1);
     }
 
@@ -155,6 +177,11 @@ impl Traffic {
         self.fates[fate as usize]
     }
 
+    /// What came of handshakes, of each family.
+    pub fn handshakes(&self, handshake: Handshake) -> [u64; 2] {
+        self.handshakes[handshake as usize]
+    }
+
     /// Answers by HTTP, each status with its count.
     pub fn statuses(&self) -> impl Iterator<Item = (u16, u64)> {
         STATUSES.into_iter().zip(self.statuses)
@@ -177,8 +204,10 @@ impl Traffic {
     pub fn merge(&mut self, other: &Traffic) {
         let own = self.flows.iter_mut().chain(&mut self.statuses);
         let own = own.chain(self.fates.as_flattened_mut());
+        let own = own.chain(self.handshakes.as_flattened_mut());
         let others = other.flows.iter().chain(&other.statuses);
-        for (count, other) in own.zip(others.chain(other.fates.as_flattened())) {
+        let others = others.chain(other.fates.as_flattened());
+        for (count, other) in own.zip(others.chain(other.handshakes.as_flattened())) {
             *count = count.wrapping_add(*other);
         }
         for (call, errno, n) in &other.errors {
@@ -220,6 +249,7 @@ mod tests {
         one.fail(Call::Send, 32, 2);
         one.fail(Call::Send, 11, 1);
         one.request(Family::V6, true);
+        one.shake(Family::V6, Handshake::Failed);
         let mut two = one.clone();
         two.fail(Call::Receive, 104, 1);
         two.request(Family::V6, false);
@@ -241,6 +271,8 @@ mod tests {
         );
         assert_eq!(two.requests(), [0, 3]);
         assert_eq!(two.fate(Fate::Unanswered), [1, 0]);
+        assert_eq!(two.handshakes(Handshake::Failed), [0, 2]);
+        assert_eq!(two.handshakes(Handshake::Resumed), [0, 0]);
         assert_eq!((two.of(Flow::KeepAlive), two.of(Flow::NoKeepAlive)), (2, 1));
     }
 

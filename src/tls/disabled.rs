@@ -38,6 +38,11 @@ impl Session {
     }
 
     /// Never called.
+    pub fn is_resumed(&self) -> bool {
+        match self.0 {}
+    }
+
+    /// Never called.
     pub fn held_bytes(&self) -> usize {
         match self.0 {}
     }

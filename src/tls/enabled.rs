@@ -4,11 +4,11 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::{Arc, OnceLock};
 
-use rustls::ServerConnection;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, ProducesTickets, ServerConfig};
+use rustls::{HandshakeKind, ServerConnection};
 
 /// What is spoken inside.
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
@@ -109,6 +109,11 @@ impl Session {
     /// Whether the two sides have not agreed yet.
     pub fn is_shaking_hands(&self) -> bool {
         self.0.tls.is_handshaking()
+    }
+
+    /// Whether it goes on with an earlier one; known once the two sides have agreed.
+    pub fn is_resumed(&self) -> bool {
+        self.0.tls.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// How many bytes it holds, by and large.

@@ -195,6 +195,34 @@ fn sessions_are_resumed_by_any_worker() {
 }
 
 #[test]
+fn handshakes_are_counted_by_what_comes_of_them() {
+    let tracker = setup().workers(2).start();
+    for version in [&TLS12, &TLS13] {
+        let config = Arc::new(client(&ONE[..1], version));
+        for _ in 0..3 {
+            Https::connect(tracker.https(), &config).get("/stats");
+        }
+        // Whoever doesn't believe us says so and leaves.
+        let config = Arc::new(client(&TWO[..1], version));
+        let stranger = Https::connect(tracker.https(), &config).try_get("/stats");
+        assert!(stranger.is_err());
+    }
+    // What is none, half of one, and none yet.
+    let mut plain = Http::connect(tracker.https());
+    plain.send(b"GET / HTTP/1.1\r\n\r\n");
+    plain.stream.read_to_end(&mut Vec::new()).unwrap();
+    Http::connect(tracker.https()).send(hello());
+    Http::connect(tracker.https());
+    let mut http = Http::connect(tracker.tcp());
+    eventually("all are counted", || {
+        let counters = http.get("/stats?mode=counters").text();
+        let counts = "tls handshakes: 2 0\ntls resumed: 4 0\ntls failed: 4 0\n";
+        counters.contains(counts)
+    });
+    tracker.stop();
+}
+
+#[test]
 fn a_certificate_is_swapped_under_load() {
     let tracker = setup().workers(2).start();
     let to = tracker.https();

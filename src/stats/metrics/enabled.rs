@@ -5,7 +5,7 @@ use std::fmt::{Result, Write};
 
 use crate::stats::modes::Telling;
 use crate::stats::page::About;
-use crate::stats::traffic::{Call, Fate, Flow};
+use crate::stats::traffic::{Call, Fate, Flow, Handshake, Traffic};
 use crate::stats::{Count, Report, Sheet};
 use crate::types::{Family, Figure};
 
@@ -246,22 +246,7 @@ fn figures<'a>(all: impl Iterator<Item = &'a Figure>, out: &mut String) -> Resul
 
 fn traffic(sum: &Sheet, out: &mut String) -> Result {
     let traffic = &sum.traffic;
-    let name = "trackerd_http_requests_total";
-    head(
-        out,
-        name,
-        "counter",
-        "Whole HTTP requests, by what became of them.",
-    )?;
-    for (fate, label) in [
-        (Fate::Asked, "received"),
-        (Fate::Answered, "answered"),
-        (Fate::Unanswered, "unanswered"),
-    ] {
-        for (n, (_, family)) in traffic.fate(fate).into_iter().zip(FAMILIES) {
-            writeln!(out, "{name}{{what=\"{label}\",family=\"{family}\"}} {n}")?;
-        }
-    }
+    outcomes(traffic, out)?;
     let name = "trackerd_http_responses_total";
     head(out, name, "counter", "HTTP responses, by status.")?;
     for (status, n) in traffic.statuses().filter(|(_, n)| *n > 0) {
@@ -298,6 +283,40 @@ fn traffic(sum: &Sheet, out: &mut String) -> Result {
     Ok(())
 }
 
+/// What became of requests by HTTP and of handshakes.
+fn outcomes(traffic: &Traffic, out: &mut String) -> Result {
+    let requests = [
+        (Fate::Asked, "received"),
+        (Fate::Answered, "answered"),
+        (Fate::Unanswered, "unanswered"),
+    ];
+    let handshakes = [
+        (Handshake::Whole, "whole"),
+        (Handshake::Resumed, "resumed"),
+        (Handshake::Failed, "failed"),
+    ];
+    for (name, help, all) in [
+        (
+            "trackerd_http_requests_total",
+            "Whole HTTP requests, by what became of them.",
+            requests.map(|(fate, label)| (label, traffic.fate(fate))),
+        ),
+        (
+            "trackerd_tls_handshakes_total",
+            "Handshakes by HTTPS, by what came of them.",
+            handshakes.map(|(what, label)| (label, traffic.handshakes(what))),
+        ),
+    ] {
+        head(out, name, "counter", help)?;
+        for (label, counts) in all {
+            for (n, (_, family)) in counts.into_iter().zip(FAMILIES) {
+                writeln!(out, "{name}{{what=\"{label}\",family=\"{family}\"}} {n}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,6 +343,7 @@ mod tests {
         };
         sum.counters.add(Family::V6, Count::UdpAnnounce, 7);
         sum.traffic.fail(Call::Send, 32, 2);
+        sum.traffic.shake(Family::V6, Handshake::Resumed);
         let report = Report {
             sum,
             ..Report::default()
@@ -348,6 +368,7 @@ mod tests {
             "trackerd_worker_cpu_seconds_total{worker=\"0\"} 1.500000",
             "trackerd_worker_cpu_seconds_total{worker=\"1\"} 0.000020",
             "trackerd_socket_errors_total{call=\"send\",errno=\"32\"} 2",
+            "trackerd_tls_handshakes_total{what=\"resumed\",family=\"ipv6\"} 1",
             "trackerd_meta_dht_nodes 3",
             "trackerd_meta_echoes_total 3",
             "trackerd_load_average{minutes=\"15\"} 100.00",
