@@ -270,21 +270,14 @@ impl Http {
         out: &mut Vec<u8>,
     ) -> Outcome {
         let Office { router, desk } = office;
-        match router.announce(desk.now, announce, Ticket::Relay(slot), Home::Here) {
-            Some(Reply::Announce(counts, peers)) => {
-                let Some((_, counts, peers)) = desk.settle(slot, counts, peers) else {
-                    return Outcome::Waits(pending);
-                };
-                let reply = Reply::Announce(counts, &peers);
-                let stays = self.finish(&pending, reply, desk, out);
-                Outcome::Answered(stays)
-            }
-            Some(reply) => {
-                desk.cancel(slot);
-                Outcome::Answered(self.finish(&pending, reply, desk, out))
-            }
-            None => Outcome::Waits(pending),
-        }
+        let ticket = Ticket::Relay(slot);
+        let reply = router.announce(desk.now, announce, ticket, Home::Here);
+        let stays = reply.and_then(|reply| {
+            desk.complete(slot, reply, |desk, _, reply| {
+                self.finish(&pending, reply, desk, out)
+            })
+        });
+        stays.map_or(Outcome::Waits(pending), Outcome::Answered)
     }
 
     fn scrape(

@@ -382,14 +382,8 @@ fn complete(
     let Office { router, desk } = office;
     // Only here it is known what the answer waits for.
     match router.announce(desk.now, announce, Ticket::Relay(slot), Home::Here) {
-        Some(Reply::Announce(counts, peers)) => {
-            if let Some((_, counts, peers)) = desk.settle(slot, counts, peers) {
-                emit(to, Reply::Announce(counts, &peers), outbox, desk);
-            }
-        }
         Some(reply) => {
-            desk.cancel(slot);
-            emit(to, reply, outbox, desk);
+            desk.complete(slot, reply, |desk, _, reply| emit(to, reply, outbox, desk));
         }
         None => desk
             .counters

@@ -15,7 +15,6 @@ use crate::net::bus::Lane;
 use crate::net::desk::Desk;
 use crate::net::inquiry::Teller;
 use crate::net::livesync::Livesync;
-use crate::net::meta::Slot;
 use crate::net::pulse::Pulse;
 use crate::net::rates::Meter;
 use crate::net::rounds::{self, Quest, Round};
@@ -507,19 +506,6 @@ impl Desks {
         due
     }
 
-    /// Completes an answer by what others know, or has it wait.
-    fn complete(&mut self, slot: Slot, reply: Reply<'_>) {
-        let Reply::Announce(counts, peers) = reply else {
-            if let Some(to) = self.desk.cancel(slot) {
-                self.deliver(to, reply);
-            }
-            return;
-        };
-        if let Some((to, counts, peers)) = self.desk.settle(slot, counts, peers) {
-            self.deliver(to, Reply::Announce(counts, &peers));
-        }
-    }
-
     /// Sends the rounds that connections ask for. Whether some have to wait for room.
     fn send_rounds(&mut self, router: &mut Router) -> bool {
         let workers = router.workers();
@@ -544,11 +530,17 @@ impl Desks {
 
 impl Lanes<Ticket, Round> for Desks {
     fn deliver(&mut self, ticket: Ticket, reply: Reply<'_>) {
+        let Desks { udp, tcp, desk, .. } = self;
+        let mut hand_over = |desk: &mut Desk, ticket, reply: Reply<'_>| match ticket {
+            Ticket::Udp(to) => udp.deliver(to, reply, desk),
+            Ticket::Http(at) => tcp.deliver(at, reply, desk),
+            Ticket::Survey | Ticket::Hatch(..) | Ticket::Relay(_) => {}
+        };
         match ticket {
-            Ticket::Udp(to) => self.udp.deliver(to, reply, &mut self.desk),
-            Ticket::Http(at) => self.tcp.deliver(at, reply, &mut self.desk),
-            Ticket::Relay(slot) => self.complete(slot, reply),
-            Ticket::Survey | Ticket::Hatch(..) => {}
+            Ticket::Relay(slot) => {
+                desk.complete(slot, reply, hand_over);
+            }
+            ticket => hand_over(desk, ticket, reply),
         }
     }
 

@@ -13,7 +13,9 @@ use crate::net::meta::policy::{Policy, Refusal, asks};
 use crate::net::meta::{Message, Way, Word};
 use crate::net::tcp;
 use crate::stats::Count;
-use crate::types::{Announce, Counts, Family, Figure, InfoHash, PeerAddr, Peers, Scraped, Seconds};
+use crate::types::{
+    Announce, Counts, Family, Figure, InfoHash, PeerAddr, Peers, Reply, Scraped, Seconds,
+};
 
 /// Answers that may wait at a time.
 const HELD_MAX: usize = 256;
@@ -107,7 +109,7 @@ impl Desk {
     }
 
     /// Passes an announce on, if it asks for that and may be. What is returned has to go with it to
-    /// the swarm, instead of its own ticket, and its answer to [`settle`](Self::settle).
+    /// the swarm, instead of its own ticket, and its answer to [`complete`](Self::complete).
     pub fn call(&mut self, calling: &Calling<'_>) -> Option<Slot> {
         let relay = self.relay.as_mut()?;
         let policy = relay.policy.as_ref()?;
@@ -179,8 +181,24 @@ impl Desk {
         slot
     }
 
+    /// Takes what this tracker knows itself, to be answered together with what others know; `None`
+    /// while it waits for that.
+    pub fn complete<T>(
+        &mut self,
+        slot: Slot,
+        reply: Reply<'_>,
+        answer: impl FnOnce(&mut Desk, Ticket, Reply<'_>) -> T,
+    ) -> Option<T> {
+        let Reply::Announce(counts, peers) = reply else {
+            let to = self.cancel(slot)?;
+            return Some(answer(self, to, reply));
+        };
+        let (to, counts, peers) = self.settle(slot, counts, peers)?;
+        Some(answer(self, to, Reply::Announce(counts, &peers)))
+    }
+
     /// Takes what this tracker knows itself. What is returned may leave; otherwise it waits.
-    pub fn settle(&mut self, slot: Slot, counts: Counts, peers: &Peers) -> Option<Settled> {
+    fn settle(&mut self, slot: Slot, counts: Counts, peers: &Peers) -> Option<Settled> {
         let (now, millis) = (self.now, self.millis);
         let relay = self.relay.as_mut()?;
         let held = relay.at(slot)?;
@@ -198,7 +216,7 @@ impl Desk {
     }
 
     /// Gives up an answer; whose it was.
-    pub fn cancel(&mut self, slot: Slot) -> Option<Ticket> {
+    fn cancel(&mut self, slot: Slot) -> Option<Ticket> {
         let relay = self.relay.as_mut()?;
         relay.at(slot)?;
         let place = &mut relay.places[usize::from(slot.place)];
