@@ -18,14 +18,14 @@ use crate::control::errands::{Errand, Errands};
 use crate::control::fifo::{Change, Fifo, Note};
 use crate::control::herald::Herald;
 use crate::control::journal::{self, Journal};
-use crate::control::meta::Service;
+use crate::control::meta::{self, Service};
 use crate::control::orders;
 use crate::control::rules::{self, Grants, Occasion};
 use crate::control::service;
 use crate::control::snapshots::Snapshots;
 use crate::control::tempo::Tempo;
 use crate::error::{Exit, Fatal};
-use crate::net::{Shared, Terms, Trend};
+use crate::net::{Rules, Shared, Terms, Trend};
 use crate::router::Wake;
 use crate::sys::process;
 use crate::types::{InfoHash, Intervals, Seconds};
@@ -121,12 +121,16 @@ impl Clerk {
 
     /// Begins what goes on beside the workers: what is passed on to other trackers, and news.
     pub fn begin(&mut self) {
-        let mut rules = self.shared.rules();
+        let rules = self.shared.rules();
         self.call_herald(&rules.terms);
         if rules.meta.is_some() {
-            self.meta.obey(&self.config, &mut rules);
-            self.shared.replace(rules, &self.wakes);
+            self.begin_meta(rules);
         }
+    }
+
+    fn begin_meta(&mut self, mut rules: Rules) {
+        self.meta.obey(&self.config, &mut rules);
+        self.shared.replace(rules, &self.wakes);
     }
 
     /// Sets the clerk to work on a thread of its own, and has the fifos read. What is returned
@@ -148,7 +152,7 @@ impl Clerk {
 
     fn run(mut self, errands: &Errands) -> ! {
         loop {
-            match errands.next(self.tempo.is_some().then_some(TICK)) {
+            match errands.next(self.patience()) {
                 Some(Errand::Reload) => service::reload(|| self.reload()),
                 Some(Errand::Lists) => self.put_in_force(self.config.clone()),
                 Some(Errand::Amend(note)) => self.amend(&note),
@@ -159,8 +163,20 @@ impl Clerk {
         }
     }
 
-    /// Has the interval follow the load.
+    /// How long to wait for an errand before there is something else to do.
+    fn patience(&self) -> Option<Duration> {
+        match (&self.tempo, self.meta.is_wanted()) {
+            (Some(_), _) => Some(TICK),
+            (None, true) => Some(Duration::from_secs(meta::PAUSE_SECS.into())),
+            (None, false) => None,
+        }
+    }
+
+    /// Has the interval follow the load, and the meta-tracker go on.
     fn tick(&mut self) {
+        if self.meta.is_missed(self.shared.clock.read()) {
+            self.begin_meta(self.shared.rules());
+        }
         if let Some(tempo) = &mut self.tempo {
             let before = tempo.trend();
             let cpus = process::cpus_online();

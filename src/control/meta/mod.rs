@@ -8,6 +8,7 @@ mod thread;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use mio::{Poll, Token, Waker};
 
@@ -19,10 +20,15 @@ use crate::net::Rules;
 use crate::net::meta::{Brief, Unheeded, Way};
 use crate::router::Wake;
 use crate::sys::clock::Clock;
+use crate::types::Seconds;
 use thread::Thread;
 
 /// The token of the waker of the thread.
 const WAKE: Token = Token(0);
+
+/// How long to wait before a thread that has ended is started anew: what has ended it may do so
+/// again.
+pub const PAUSE_SECS: Seconds = 60;
 
 /// Starts the thread when it is wanted, and tells it what it shall go by.
 pub struct Service {
@@ -31,6 +37,9 @@ pub struct Service {
     /// Where we listen.
     own: Vec<SocketAddr>,
     way: Option<Way>,
+    thread: Option<JoinHandle<()>>,
+    /// When it was started last, or should have been; `None` if it isn't wanted.
+    tried: Option<Seconds>,
 }
 
 impl Service {
@@ -41,12 +50,15 @@ impl Service {
             wakes,
             own,
             way: None,
+            thread: None,
+            tried: None,
         }
     }
 
     /// Goes by the configuration, whose `rules` get to know the way to the thread, if there is one.
     pub fn obey(&mut self, config: &Config, rules: &mut Rules) {
         let Some(policy) = &mut rules.meta else {
+            (self.thread, self.tried) = (None, None);
             if let Some(way) = self.way.take() {
                 way.close();
                 log::info!("meta: off");
@@ -62,12 +74,25 @@ impl Service {
             state: config.meta.state.clone(),
         };
         if !self.direct(&brief) {
+            self.tried = Some(self.clock.read());
             self.way = self.start(brief).unwrap_or_else(|error| {
                 log::error!("meta: off, since it can't start: {error}");
                 None
             });
         }
         policy.way.clone_from(&self.way);
+    }
+
+    /// Whether there shall be a thread.
+    pub fn is_wanted(&self) -> bool {
+        self.tried.is_some()
+    }
+
+    /// Whether the thread is not there, though it is wanted, and may be started anew.
+    pub fn is_missed(&self, now: Seconds) -> bool {
+        let runs = self.thread.as_ref().is_some_and(|t| !t.is_finished());
+        let since = |at| now.saturating_sub(at);
+        !runs && self.tried.is_some_and(|at| since(at) >= PAUSE_SECS)
     }
 
     /// Has the thread go by this; `false` if there is none.
@@ -88,7 +113,7 @@ impl Service {
         }
     }
 
-    fn start(&self, brief: Brief) -> io::Result<Option<Way>> {
+    fn start(&mut self, brief: Brief) -> io::Result<Option<Way>> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let wake: Wake = Arc::new(move || {
@@ -102,7 +127,55 @@ impl Service {
         let Some(thread) = Thread::new(poll, self.clock, brief, inbox, wake, wakes)? else {
             return Ok(None);
         };
-        thread.start()?;
+        self.thread = Some(thread.start()?);
         Ok(Some(way))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Command};
+    use crate::control::memory::Means;
+    use crate::control::rules::{self, Grants, Occasion};
+    use crate::meta::Built;
+
+    #[test]
+    fn a_thread_that_has_ended_is_started_anew_after_a_while() {
+        if Built::here().is_none() {
+            return;
+        }
+        let args = ["--meta.mode=all", "--meta.list_url=none"];
+        let Ok(Command::Run(config)) = config::parse(args) else {
+            panic!("{args:?}");
+        };
+        let grants = Grants {
+            descriptors: 1000,
+            used: 10,
+            means: Means::new(None, 1),
+            keep_secs_max: Seconds::MAX,
+        };
+        let mut rules = rules::read(&config, grants, Occasion::Start).unwrap();
+        let clock = Clock::start();
+        let mut service = Service::new(clock, Vec::new(), Vec::new());
+        assert!(!service.is_missed(PAUSE_SECS));
+        service.obey(&config, &mut rules);
+        let (way, later) = (service.way.clone().unwrap(), 2 * PAUSE_SECS);
+        assert!(service.is_wanted() && !service.is_missed(later));
+        way.close();
+        let start = std::time::Instant::now();
+        while !service.is_missed(later) {
+            assert!(start.elapsed().as_secs() < 20, "it goes on");
+            std::thread::yield_now();
+        }
+        assert!(!service.is_missed(clock.read()));
+        service.obey(&config, &mut rules);
+        assert!(!service.is_missed(later));
+        let anew = rules.meta.as_ref().and_then(|policy| policy.way.clone());
+        anew.unwrap().close();
+        rules.meta = None;
+        service.obey(&config, &mut rules);
+        assert!(!service.is_wanted() && !service.is_missed(later));
     }
 }

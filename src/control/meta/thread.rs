@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -134,19 +134,19 @@ impl Thread {
         }))
     }
 
-    /// Sets it to work. If it should panic, the tracker serves on without it.
-    pub fn start(self) -> io::Result<()> {
+    /// Sets it to work. If it should panic, the tracker serves on without it until it is started
+    /// anew.
+    pub fn start(self) -> io::Result<JoinHandle<()>> {
         let thread = thread::Builder::new().name("meta".into());
         thread.spawn(move || {
             // Requests come first. If that can't be, all is well still.
             let _ = process::give_way();
             match panic::catch_unwind(AssertUnwindSafe(|| self.run())) {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => log::error!("meta: {error}; nothing is passed on any more"),
-                Err(_) => log::error!("meta: it has panicked; nothing is passed on any more"),
+                Ok(Err(error)) => log::error!("meta: {error}; nothing is passed on for a while"),
+                Err(_) => log::error!("meta: it has panicked; nothing is passed on for a while"),
             }
-        })?;
-        Ok(())
+        })
     }
 
     fn run(mut self) -> io::Result<()> {
