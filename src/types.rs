@@ -2,6 +2,7 @@
 //!
 //! Values only: nothing here allocates behind one's back, asks the time or knows a socket.
 
+mod absent;
 mod date;
 mod entry;
 pub mod hex;
@@ -15,6 +16,7 @@ mod peers;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+pub use absent::Absent;
 pub use date::date;
 pub use entry::Entry;
 pub use info_hash::InfoHash;

@@ -1,16 +1,25 @@
 //! There is no API in this build.
 
 use super::{Answer, Ask, Guard, Refusal};
+use crate::types::Absent;
 use crate::wire::http::{Head, Status};
 
 /// There is none.
 #[derive(Clone, Copy, Debug)]
 pub enum Api {}
 
+/// What there is only with the room: it is not there.
+pub type Present<T> = Absent<T>;
+
 impl Api {
     /// `None`.
     pub fn new() -> Option<Api> {
         None
+    }
+
+    /// Never called.
+    pub fn brings<T>(self, _: T) -> Present<T> {
+        match self {}
     }
 
     /// Never called.

@@ -20,10 +20,18 @@ const BAN_SECS_MAX: u64 = 365 * 24 * 60 * 60;
 #[derive(Clone, Copy, Debug)]
 pub struct Api(());
 
+/// What there is only with the room.
+pub type Present<T> = T;
+
 impl Api {
     /// There is one.
     pub fn new() -> Option<Api> {
         Some(Api(()))
+    }
+
+    /// What there is only with the room.
+    pub fn brings<T>(self, it: T) -> Present<T> {
+        it
     }
 
     /// What is asked for.

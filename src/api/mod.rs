@@ -13,9 +13,9 @@ mod enabled;
 mod token;
 
 #[cfg(not(feature = "api"))]
-pub use disabled::Api;
+pub use disabled::{Api, Present};
 #[cfg(feature = "api")]
-pub use enabled::Api;
+pub use enabled::{Api, Present};
 pub use token::Token;
 
 use std::net::IpAddr;

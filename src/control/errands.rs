@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::api::Present;
 use crate::control::fifo::Note;
 use crate::control::orders::Order;
 
@@ -16,7 +17,7 @@ pub enum Errand {
     /// Change the list in force.
     Amend(Note),
     /// Change a list as the management API wants it.
-    Order(Order),
+    Order(Present<Order>),
 }
 
 /// The clerk's tray.
@@ -31,7 +32,7 @@ struct Tray {
     reload: bool,
     lists: bool,
     note: Option<Note>,
-    order: Option<Order>,
+    order: Option<Present<Order>>,
 }
 
 impl Errands {
@@ -55,7 +56,7 @@ impl Errands {
     }
 
     /// Hands in what came by the management API. As with fifos, one waits at a time.
-    pub fn place(&self, order: Order) {
+    pub fn place(&self, order: Present<Order>) {
         let tray = self.lock();
         let full = |tray: &mut Tray| tray.order.is_some();
         let waited = self.changed.wait_while(tray, full);

@@ -148,7 +148,8 @@ fn end(
     bus: Option<JoinHandle<()>>,
     shared: &Shared,
 ) -> Result<(), Fatal> {
-    if let Some(way) = shared.rules().meta.and_then(|policy| policy.way) {
+    let way = shared.rules().meta.and_then(|policy| policy.way.clone());
+    if let Some(way) = way {
         way.close();
     }
     workers.into_iter().try_for_each(join)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 
 use crate::access::{HashList, KeyList, Torrents};
-use crate::api::{Answer, Api, Change, Refusal};
+use crate::api::{Answer, Api, Change, Present, Refusal};
 use crate::control::reload::retire;
 use crate::net::Shared;
 use crate::router::Wake;
@@ -14,19 +14,14 @@ use crate::wire::http::Status;
 
 /// A change that is wanted. There is none without the API.
 pub struct Order {
-    _api: Api,
     change: Change,
     answer: Sender<Answer>,
 }
 
 impl Order {
     /// The order to make a change, and to say there what came of it.
-    pub fn new(api: Api, change: Change, answer: Sender<Answer>) -> Order {
-        Order {
-            _api: api,
-            change,
-            answer,
-        }
+    pub fn new(api: Api, change: Change, answer: Sender<Answer>) -> Present<Order> {
+        api.brings(Order { change, answer })
     }
 }
 
@@ -54,10 +49,10 @@ const NO_ORDER: Refusal = Refusal {
 };
 
 /// Does what is wanted, and says what came of it when all workers go by it.
-pub fn carry_out(order: Order, shared: &Shared, wakes: &[Wake]) {
+pub fn carry_out(order: &Order, shared: &Shared, wakes: &[Wake]) {
     let done = match order.change {
         Change::Hash(info_hash, there) => list(shared, wakes, info_hash, there),
-        Change::Key(key, there) => keys(shared, wakes, &key, there),
+        Change::Key(ref key, there) => keys(shared, wakes, key, there),
         Change::Denied(net, there) => denied(shared, wakes, net, there),
         Change::Ban(..) => Err(NO_ORDER),
     };

@@ -156,7 +156,7 @@ impl Clerk {
                 Some(Errand::Reload) => service::reload(|| self.reload()),
                 Some(Errand::Lists) => self.put_in_force(self.config.clone()),
                 Some(Errand::Amend(note)) => self.amend(&note),
-                Some(Errand::Order(order)) => orders::carry_out(order, &self.shared, &self.wakes),
+                Some(Errand::Order(order)) => orders::carry_out(&order, &self.shared, &self.wakes),
                 None => {}
             }
             self.tick();

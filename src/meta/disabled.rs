@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{Extra, Millis, Outside, Settings, Wish};
-use crate::types::{Figure, InfoHash};
+use crate::types::{Absent, Figure, InfoHash};
 
 /// Proof that the room is in this build: there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,15 @@ impl Built {
     pub fn here() -> Option<Built> {
         None
     }
+
+    /// Never called.
+    pub fn brings<T>(self, _: T) -> Present<T> {
+        match self {}
+    }
 }
+
+/// What there is only with the room: it is not there.
+pub type Present<T> = Absent<T>;
 
 /// There is none.
 pub enum Job {}

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::{Arc, Mutex};
 
 use crate::access::{Cookie, Gate, Modest, Pace};
-use crate::meta::Millis;
+use crate::meta::{Millis, Present};
 use crate::net::meta::{Policy, Relay};
 use crate::net::requests::Requests;
 use crate::net::rules::Rules;
@@ -134,7 +134,7 @@ pub struct Desk {
     /// What clients are told and granted.
     pub terms: Terms,
     /// What is passed on to other trackers, if anything is.
-    pub relay: Option<Relay>,
+    pub relay: Option<Present<Relay>>,
     /// Who may ask for what.
     pub gate: Gate,
     /// In whose name HTTPS is answered, if it is.
@@ -263,7 +263,7 @@ impl Desk {
     }
 
     /// Passes on to other trackers what this lets pass.
-    fn pass_on(&mut self, policy: Option<Policy>) {
+    fn pass_on(&mut self, policy: Option<Present<Policy>>) {
         match (&mut self.relay, policy) {
             (Some(relay), policy) => relay.obey(policy, self.millis),
             (None, Some(policy)) => self.relay = Relay::new(policy, self.worker),

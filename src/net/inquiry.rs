@@ -100,14 +100,14 @@ fn trim(bans: &mut BTreeMap<IpAddr, Seconds>, limit: usize) {
 pub fn found(parts: Vec<Round>) -> Found {
     let mut sum = Found::default();
     for part in parts {
-        let Round::Inquiry(_, inquiry) = part else {
+        let Round::Inquiry(mut inquiry) = part else {
             continue;
         };
         let Found {
             swarm,
             bans,
             has_bans,
-        } = inquiry.found;
+        } = mem::take(&mut inquiry.found);
         sum.swarm = sum.swarm.or(swarm);
         sum.has_bans |= has_bans;
         for (ip, left) in bans {
@@ -187,7 +187,7 @@ impl Teller {
                         found,
                         place,
                     };
-                    Round::Inquiry(api, Box::new(inquiry))
+                    Round::Inquiry(api.brings(Box::new(inquiry)))
                 }
             };
             if router.send_round(Ticket::Hatch(api, self.next), begin) {

@@ -6,7 +6,7 @@
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::net::Router;
-use crate::persist::{Census, Persist};
+use crate::persist::{Census, Persist, Present};
 use crate::swarm::PeersCursor;
 use crate::sys::clock;
 use crate::types::{Kept, Seconds};
@@ -58,7 +58,6 @@ impl Piece {
 
 /// Pieces on their way.
 pub struct Pieces {
-    _persist: Persist,
     /// To each worker, where one can wait.
     asked: Vec<(Sender<Piece>, Receiver<Piece>)>,
     /// Back from all of them.
@@ -67,13 +66,12 @@ pub struct Pieces {
 
 impl Pieces {
     /// Between somebody who writes and so many workers.
-    pub fn new(persist: Persist, workers: usize) -> Pieces {
-        Pieces {
-            _persist: persist,
+    pub fn new(persist: Persist, workers: usize) -> Present<Pieces> {
+        persist.brings(Pieces {
             asked: (0..workers).map(|_| bounded(1)).collect(),
             // Room for those that come too late, too.
             filled: bounded(workers + 1),
-        }
+        })
     }
 
     /// Does what is asked of a worker, a turn's worth.

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use crate::api::Api;
+use crate::api::Present;
 use crate::net::desk::Desk;
 use crate::net::inquiry::Inquiry;
 use crate::router::Page;
@@ -51,7 +51,7 @@ pub enum Round {
     /// See [`Quest::Requests`].
     Requests(Vec<u8>),
     /// What the management API wants to know.
-    Inquiry(Api, Box<Inquiry>),
+    Inquiry(Present<Box<Inquiry>>),
 }
 
 impl Quest {
@@ -105,7 +105,7 @@ impl Round {
                 *networks = desk.woodpeckers.clone();
                 true
             }
-            Round::Inquiry(_, inquiry) => inquiry.attend(shard, desk),
+            Round::Inquiry(inquiry) => inquiry.attend(shard, desk),
             Round::Requests(text) => {
                 *text = desk.requests.take();
                 true

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::access::{Cookie, Gate, Paces};
 use crate::api::Token;
+use crate::meta;
 use crate::net::desk::Terms;
 use crate::net::meta::Policy;
 use crate::swarm::Quota;
@@ -24,7 +25,7 @@ pub struct Rules {
     /// What swarms and peers may have.
     pub quota: Quota,
     /// What is passed on to other trackers, if anything is.
-    pub meta: Option<Policy>,
+    pub meta: Option<meta::Present<Policy>>,
     /// How connection ids are made, if others make the same.
     pub cookie: Option<Cookie>,
     /// What has to be shown to manage the tracker.

@@ -13,7 +13,7 @@ use crate::net::seats::Seats;
 use crate::net::shares::Shares;
 use crate::net::trend::Trend;
 use crate::net::visitors::Book;
-use crate::persist::Persist;
+use crate::persist::{Persist, Present};
 use crate::router::Wake;
 use crate::stats::{Count, Counters};
 use crate::sys::clock::{self, Clock};
@@ -51,7 +51,7 @@ pub struct Shared {
     /// The connections of all workers.
     pub seats: Arc<Seats>,
     /// What is wanted of them for snapshots, if there are any.
-    pub pieces: Option<Pieces>,
+    pub pieces: Option<Present<Pieces>>,
     /// What is written to the standard output of what happens.
     pub bulletin: Arc<Bulletin>,
     rules: Mutex<Rules>,

@@ -3,16 +3,24 @@
 use std::io::{self, Read, Seek, Write};
 
 use super::{Census, Failure};
-use crate::types::{Kept, Seconds};
+use crate::types::{Absent, Kept, Seconds};
 
 /// There are none.
 #[derive(Clone, Copy, Debug)]
 pub enum Persist {}
 
+/// What there is only with the room: it is not there.
+pub type Present<T> = Absent<T>;
+
 impl Persist {
     /// `None`.
     pub fn new() -> Option<Persist> {
         None
+    }
+
+    /// Never called.
+    pub fn brings<T>(self, _: T) -> Present<T> {
+        match self {}
     }
 
     /// Never called.

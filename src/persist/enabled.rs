@@ -15,10 +15,18 @@ const READ_BYTES: usize = 64 << 10;
 #[derive(Clone, Copy, Debug)]
 pub struct Persist(());
 
+/// What there is only with the room.
+pub type Present<T> = T;
+
 impl Persist {
     /// There are some.
     pub fn new() -> Option<Persist> {
         Some(Persist(()))
+    }
+
+    /// What there is only with the room.
+    pub fn brings<T>(self, it: T) -> Present<T> {
+        it
     }
 
     /// Begins a snapshot at this time of day.

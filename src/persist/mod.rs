@@ -12,9 +12,9 @@ mod disabled;
 mod enabled;
 
 #[cfg(not(feature = "persist"))]
-pub use disabled::{Persist, Writing};
+pub use disabled::{Persist, Present, Writing};
 #[cfg(feature = "persist")]
-pub use enabled::{Persist, Writing};
+pub use enabled::{Persist, Present, Writing};
 
 use std::io;
 

@@ -15,7 +15,7 @@ use mio::{Poll, Token, Waker};
 pub use ask::report;
 
 use crate::config::Config;
-use crate::meta::Settings;
+use crate::meta::{Present, Settings};
 use crate::net::Rules;
 use crate::net::meta::{Brief, Unheeded, Way};
 use crate::router::Wake;
@@ -36,7 +36,7 @@ pub struct Service {
     wakes: Vec<Wake>,
     /// Where we listen.
     own: Vec<SocketAddr>,
-    way: Option<Way>,
+    way: Option<Present<Way>>,
     thread: Option<JoinHandle<()>>,
     /// When it was started last, or should have been; `None` if it isn't wanted.
     tried: Option<Seconds>,
@@ -113,7 +113,7 @@ impl Service {
         }
     }
 
-    fn start(&mut self, brief: Brief) -> io::Result<Option<Way>> {
+    fn start(&mut self, brief: Brief) -> io::Result<Option<Present<Way>>> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let wake: Wake = Arc::new(move || {

@@ -7,7 +7,7 @@ use crate::access::{HashList, Nets, neighbourhood};
 use crate::config::{self, Config};
 use crate::control::rules::{LIST_BYTES_MAX, Occasion, read_list};
 use crate::error::{Exit, Fatal};
-use crate::meta::{Built, Dht, LIST_URLS, Publish, Select, Settings};
+use crate::meta::{Built, Dht, LIST_URLS, Present, Publish, Select, Settings};
 use crate::net::meta::Policy;
 use crate::sys::file;
 
@@ -18,7 +18,7 @@ const TRACKERS_BYTES_MAX: usize = 1 << 20;
 ///
 /// # Errors
 /// When a list can't be read.
-pub fn policy(config: &Config, occasion: Occasion) -> Result<Option<Policy>, Fatal> {
+pub fn policy(config: &Config, occasion: Occasion) -> Result<Option<Present<Policy>>, Fatal> {
     let meta = &config.meta;
     let Some(built) = Built::here().filter(|_| meta.mode != "off") else {
         return Ok(None);
@@ -32,7 +32,7 @@ pub fn policy(config: &Config, occasion: Occasion) -> Result<Option<Policy>, Fat
         let path = path.as_deref();
         path.map(|path| read_hashes(path, occasion)).transpose()
     };
-    Ok(Some(Policy {
+    Ok(Some(built.brings(Policy {
         built,
         clients: clients.map(Arc::new),
         allow: hashes(&meta.allow)?,
@@ -41,7 +41,7 @@ pub fn policy(config: &Config, occasion: Occasion) -> Result<Option<Policy>, Fat
         hold: meta.hold_millis.into(),
         settings: Arc::new(settings(config)?),
         way: None,
-    }))
+    })))
 }
 
 fn read_hashes(path: &Path, occasion: Occasion) -> Result<Arc<HashList>, Fatal> {

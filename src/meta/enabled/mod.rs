@@ -36,4 +36,12 @@ impl Built {
     pub fn here() -> Option<Built> {
         Some(Built(()))
     }
+
+    /// What there is only with the room.
+    pub fn brings<T>(self, it: T) -> Present<T> {
+        it
+    }
 }
+
+/// What there is only with the room.
+pub type Present<T> = T;

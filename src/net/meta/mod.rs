@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, SendTimeoutError, Sender, TrySendError, bounde
 pub use policy::Policy;
 pub use relay::{Calling, Relay, Slot};
 
-use crate::meta::{Built, Extra, Settings, Wish};
+use crate::meta::{Built, Extra, Present, Settings, Wish};
 use crate::net::tcp;
 use crate::router::Wake;
 use crate::types::Figure;
@@ -69,8 +69,6 @@ pub type Figures = Arc<Mutex<Vec<Figure>>>;
 /// The way to the thread, and back.
 #[derive(Clone)]
 pub struct Way {
-    /// Without the room there is no thread, and no way.
-    built: Built,
     ends: Arc<Ends>,
 }
 
@@ -100,7 +98,7 @@ impl fmt::Debug for Way {
 
 impl Way {
     /// A way between so many workers and a thread that is woken so; `None` without the room.
-    pub fn new(workers: usize, wake: Wake) -> Option<(Way, Inbox)> {
+    pub fn new(workers: usize, wake: Wake) -> Option<(Present<Way>, Inbox)> {
         let built = Built::here()?;
         let (sender, messages) = bounded(WISHES_MAX);
         let (outs, words) = (0..workers).map(|_| bounded(WORDS_MAX)).unzip();
@@ -116,7 +114,7 @@ impl Way {
             figures: Arc::clone(&inbox.figures),
         };
         let ends = Arc::new(ends);
-        Some((Way { built, ends }, inbox))
+        Some((built.brings(Way { ends }), inbox))
     }
 
     /// Has the thread go by something else.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::access::{HashList, Nets};
-use crate::meta::{Built, Millis, Settings};
+use crate::meta::{Built, Millis, Present, Settings};
 use crate::net::meta::Way;
 use crate::types::InfoHash;
 use crate::wire::{place, query};
@@ -12,7 +12,7 @@ use crate::wire::{place, query};
 /// Whose announces are passed on.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Without the room there is no policy.
+    /// The room is there.
     pub built: Built,
     /// Whose; `None` means everybody's.
     pub clients: Option<Arc<Nets>>,
@@ -27,7 +27,7 @@ pub struct Policy {
     /// How others are asked, but for where we listen ourselves.
     pub settings: Arc<Settings>,
     /// The way to the thread, once there is one.
-    pub way: Option<Way>,
+    pub way: Option<Present<Way>>,
 }
 
 /// Why an announce that asks for it is not passed on.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::meta::{AGENT_PREFIX, Built, Extra, Millis, Wish};
+use crate::meta::{AGENT_PREFIX, Built, Extra, Millis, Present, Wish};
 use crate::net::Ticket;
 use crate::net::desk::Desk;
 use crate::net::meta::policy::{Policy, Refusal, asks};
@@ -67,9 +67,11 @@ pub struct Slot {
 
 /// One worker's part.
 pub struct Relay {
+    /// The room is there.
+    built: Built,
     /// Without one nothing is passed on any more, and what waits still leaves.
-    policy: Option<Policy>,
-    way: Way,
+    policy: Option<Present<Policy>>,
+    way: Present<Way>,
     worker: usize,
     extras: HashMap<InfoHash, Arc<Extra>>,
     places: Vec<Place>,
@@ -247,8 +249,10 @@ impl Desk {
 
 impl Relay {
     /// The part of a worker under a policy, if there is a way to pass things on.
-    pub fn new(policy: Policy, worker: usize) -> Option<Relay> {
-        Some(Relay {
+    pub fn new(policy: Present<Policy>, worker: usize) -> Option<Present<Relay>> {
+        let built = policy.built;
+        Some(built.brings(Relay {
+            built,
             way: policy.way.clone()?,
             policy: Some(policy),
             worker,
@@ -256,7 +260,7 @@ impl Relay {
             places: Vec::new(),
             posted: false,
             tidied: 0,
-        })
+        }))
     }
 
     /// How it goes, if something is passed on.
@@ -266,7 +270,7 @@ impl Relay {
 
     /// Goes by another policy. Without one, or a way to pass things on, nothing is taken any more,
     /// and what waits leaves as soon as it can.
-    pub fn obey(&mut self, policy: Option<Policy>, millis: Millis) {
+    pub fn obey(&mut self, policy: Option<Present<Policy>>, millis: Millis) {
         self.policy = policy.filter(|policy| policy.way.is_some());
         let way = self.policy.as_ref().and_then(|policy| policy.way.clone());
         match way {
@@ -364,7 +368,7 @@ impl Relay {
         let place = &mut self.places[at];
         place.held = Some(held);
         Some(Slot {
-            _built: self.way.built,
+            _built: self.built,
             place: at as u16,
             generation: place.generation,
         })
@@ -379,7 +383,7 @@ impl Relay {
     /// Remembers what others know, if there is room: for all torrents that are passed on, and for
     /// some of which nothing will be known.
     fn keep(&mut self, extra: Arc<Extra>) {
-        let passed_on = self.policy.as_ref().map_or(0, Policy::swarms_max);
+        let passed_on = self.policy.as_ref().map_or(0, |policy| policy.swarms_max());
         let room = match extra.settled && extra.peers.is_empty() {
             true => REFUSED_MAX,
             false => REFUSED_MAX.saturating_add(passed_on),
@@ -472,10 +476,12 @@ mod tests {
 
     #[test]
     fn refusals_are_remembered_as_far_as_there_is_room() {
-        let Some((way, inbox)) = Way::new(1, Arc::new(|| ())) else {
+        let (Some(built), Some((way, inbox))) = (Built::here(), Way::new(1, Arc::new(|| ())))
+        else {
             return;
         };
         let mut relay = Relay {
+            built,
             policy: None,
             way,
             worker: 0,
