@@ -58,7 +58,7 @@ pub use pieces::{Piece, Pieces};
 pub use pulse::Pulse;
 #[cfg(fuzzing)]
 pub use rig::whole_connection;
-pub use rounds::{Round, sheets};
+pub use rounds::{Quest, Round, sheets};
 pub use rules::Rules;
 pub use shared::Shared;
 pub use shares::Budget;

@@ -237,4 +237,20 @@ mod tests {
         visitors.keep(None);
         assert_eq!(book.lock().full.len(), 1);
     }
+
+    #[test]
+    fn who_writes_looks_for_something_else_first() {
+        let book = Arc::<Book>::default();
+        let mut visitors = Visitors::default();
+        visitors.keep(Some(&book));
+        visitors.note(visit(7));
+        visitors.hand_in(&mut Counters::default());
+        book.nudge();
+        assert_eq!(book.next(), None);
+        let batch = book.next().unwrap_or_default();
+        assert_eq!(batch, [visit(7)]);
+        assert!(book.lock().is_busy);
+        book.put_back(batch);
+        assert_eq!(book.lock().spare, [vec![]]);
+    }
 }
