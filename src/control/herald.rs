@@ -27,9 +27,9 @@ impl Herald {
         thread.spawn(move || -> ! {
             loop {
                 let line = line(bulletin.take());
+                let mut out = io::stdout().lock();
                 // Who doesn't listen any more is no reason not to serve.
-                let _ = io::stdout().lock().write_all(line.as_bytes());
-                let _ = io::stdout().lock().flush();
+                let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush());
             }
         })?;
         self.0 = true;
