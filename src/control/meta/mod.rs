@@ -36,10 +36,15 @@ pub struct Service {
     wakes: Vec<Wake>,
     /// Where we listen.
     own: Vec<SocketAddr>,
-    way: Option<Present<Way>>,
-    thread: Option<JoinHandle<()>>,
-    /// When it was started last, or should have been; `None` if it isn't wanted.
-    tried: Option<Seconds>,
+    /// `None` if no thread is wanted.
+    start: Option<Present<Start>>,
+}
+
+/// How the thread was started last.
+struct Start {
+    at: Seconds,
+    /// The way to it, unless it could not be started.
+    thread: Option<(Present<Way>, JoinHandle<()>)>,
 }
 
 impl Service {
@@ -49,20 +54,18 @@ impl Service {
             clock,
             wakes,
             own,
-            way: None,
-            thread: None,
-            tried: None,
+            start: None,
         }
     }
 
     /// Goes by the configuration, whose `rules` get to know the way to the thread, if there is one.
     pub fn obey(&mut self, config: &Config, rules: &mut Rules) {
         let Some(policy) = &mut rules.meta else {
-            (self.thread, self.tried) = (None, None);
-            if let Some(way) = self.way.take() {
+            if let Some(way) = self.way() {
                 way.close();
                 log::info!("meta: off");
             }
+            self.start = None;
             return;
         };
         let brief = Brief {
@@ -74,30 +77,37 @@ impl Service {
             state: config.meta.state.clone(),
         };
         if !self.direct(&brief) {
-            self.tried = Some(self.clock.read());
-            self.way = self.start(brief).unwrap_or_else(|error| {
+            let thread = self.start(brief).unwrap_or_else(|error| {
                 log::error!("meta: off, since it can't start: {error}");
                 None
             });
+            let at = self.clock.read();
+            self.start = Some(policy.built.brings(Start { at, thread }));
         }
-        policy.way.clone_from(&self.way);
+        policy.way = self.way().cloned();
     }
 
     /// Whether there shall be a thread.
     pub fn is_wanted(&self) -> bool {
-        self.tried.is_some()
+        self.start.is_some()
     }
 
     /// Whether the thread is not there, though it is wanted, and may be started anew.
     pub fn is_missed(&self, now: Seconds) -> bool {
-        let runs = self.thread.as_ref().is_some_and(|t| !t.is_finished());
-        let since = |at| now.saturating_sub(at);
-        !runs && self.tried.is_some_and(|at| since(at) >= PAUSE_SECS)
+        self.start.as_ref().is_some_and(|start| {
+            let runs = |(_, thread): &(_, JoinHandle<_>)| !thread.is_finished();
+            now.saturating_sub(start.at) >= PAUSE_SECS && !start.thread.as_ref().is_some_and(runs)
+        })
+    }
+
+    fn way(&self) -> Option<&Present<Way>> {
+        let thread = self.start.as_ref()?.thread.as_ref();
+        thread.map(|(way, _)| way)
     }
 
     /// Has the thread go by this; `false` if there is none.
     fn direct(&self, brief: &Brief) -> bool {
-        let Some(way) = &self.way else {
+        let Some(way) = self.way() else {
             return false;
         };
         match way.direct(brief.clone()) {
@@ -113,7 +123,7 @@ impl Service {
         }
     }
 
-    fn start(&mut self, brief: Brief) -> io::Result<Option<Present<Way>>> {
+    fn start(&self, brief: Brief) -> io::Result<Option<(Present<Way>, JoinHandle<()>)>> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let wake: Wake = Arc::new(move || {
@@ -127,8 +137,7 @@ impl Service {
         let Some(thread) = Thread::new(poll, self.clock, brief, inbox, wake, wakes)? else {
             return Ok(None);
         };
-        self.thread = Some(thread.start()?);
-        Ok(Some(way))
+        Ok(Some((way, thread.start()?)))
     }
 }
 
@@ -161,7 +170,7 @@ mod tests {
         let mut service = Service::new(clock, Vec::new(), Vec::new());
         assert!(!service.is_missed(PAUSE_SECS));
         service.obey(&config, &mut rules);
-        let (way, later) = (service.way.clone().unwrap(), 2 * PAUSE_SECS);
+        let (way, later) = (service.way().cloned().unwrap(), 2 * PAUSE_SECS);
         assert!(service.is_wanted() && !service.is_missed(later));
         way.close();
         let start = std::time::Instant::now();
