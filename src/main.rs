@@ -22,7 +22,7 @@ fn run() -> Result<(), Fatal> {
     match config::parse(&args)? {
         Command::Run(config) => {
             open_log();
-            control::run(&config, args)?;
+            control::run(config, args)?;
         }
         Command::Check(approval) => say(io::stderr(), &format!("{approval}\n")),
         Command::Health(config) => control::health(&config)?,

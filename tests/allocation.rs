@@ -72,7 +72,7 @@ fn serve() -> SocketAddr {
     let Command::Run(config) = config::parse(args).unwrap() else {
         panic!("not to be run")
     };
-    std::thread::spawn(move || control::run(&config, Vec::new()).unwrap());
+    std::thread::spawn(move || control::run(config, Vec::new()).unwrap());
     let deadline = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect(addr).is_err() {
         assert!(Instant::now() < deadline, "the tracker does not serve");

@@ -73,19 +73,19 @@ pub use system::check as check_system;
 ///
 /// # Errors
 /// When the start fails: an address in use, a user that doesn't exist, a list that can't be read.
-pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
-    journal::keep_to(config);
+pub fn run(config: Config, args: Vec<OsString>) -> Result<(), Fatal> {
+    journal::keep_to(&config);
     heap::give_back_early();
     // Before any thread starts: threads inherit which signals are taken out of their hands.
     let signals = Signals::open().map_err(os("signals"))?;
-    let descriptors = privileges::raise_limits(config).map_err(os("open files"))?;
-    let workers = workers(config);
+    let descriptors = privileges::raise_limits(&config).map_err(os("open files"))?;
+    let workers = workers(&config);
     // Inside a root directory the system says less.
     let means = Means::new(config.memory.limit, workers);
-    let bound = listen(config, workers)?;
-    let door = api::open(config)?;
-    let origin = Origin::new(args, config, process::is_root());
-    privileges::drop_privileges(config)?;
+    let bound = listen(&config, workers)?;
+    let door = api::open(&config)?;
+    let origin = Origin::new(args, &config, process::is_root());
+    privileges::drop_privileges(&config)?;
     let peer_secs = config.intervals.keep_secs(config.intervals.highest());
     let sockets = bound.names.len() + usize::from(config.livesync.is_some());
     let grants = Grants {
@@ -94,22 +94,22 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
         means,
         keep_secs_max: swarm::life_secs_max(peer_secs),
     };
-    let fifos = fifo::open(config)?;
-    let bus = Bus::open(config, workers)?;
-    let archive = Archive::open(config)?;
-    let rules = rules::read(config, grants, Occasion::Start)?;
+    let fifos = fifo::open(&config)?;
+    let bus = Bus::open(&config, workers)?;
+    let archive = Archive::open(&config)?;
+    let rules = rules::read(&config, grants, Occasion::Start)?;
     let persist = archive.as_ref().map(|archive| archive.persist);
     let shared = Arc::new(Shared::new(rules, workers, persist));
     let owners = Owners::new(workers, random().map_err(os("entropy"))?);
     let mut journal = Journal::default();
-    journal::open(&mut journal, config, &shared)?;
+    journal::open(&mut journal, &config, &shared)?;
     if workers > 1 {
         steer(&bound, &owners);
     }
     let addresses = bound.names.join(" ");
     let assembly = Assembly::new(peer_secs, owners);
     let mut shards = assembly.shards(workers, &shared).map_err(os("entropy"))?;
-    load(config, archive.as_ref(), &owners, &mut shards, &shared).map_err(os("entropy"))?;
+    load(&config, archive.as_ref(), &owners, &mut shards, &shared).map_err(os("entropy"))?;
     let workers = assembly.assemble(bound.sockets, shards, bus.as_ref(), &shared);
     let (wakes, workers): (Vec<_>, Vec<_>) = workers.map_err(os("workers"))?.into_iter().unzip();
     let pulses: Vec<_> = workers.iter().map(Worker::pulse).collect();
@@ -120,7 +120,7 @@ pub fn run(config: &Config, args: Vec<OsString>) -> Result<(), Fatal> {
     Scribe::start(archive, &shared, &wakes).map_err(os("threads"))?;
     let mut clerk = Clerk::new(
         origin,
-        config.clone(),
+        config,
         grants,
         Arc::clone(&shared),
         (wakes.clone(), bound.places),

@@ -74,7 +74,7 @@ pub struct Clerk {
     /// Where the configuration is read again.
     origin: Origin,
     /// The configuration in force.
-    config: Config,
+    config: Arc<Config>,
     /// What the start has settled.
     grants: Grants,
     /// What the workers read.
@@ -105,7 +105,7 @@ impl Clerk {
     ) -> Clerk {
         let mut clerk = Clerk {
             origin,
-            config,
+            config: Arc::new(config),
             grants,
             meta: Service::new(shared.clock, wakes.clone(), own),
             shared,
@@ -154,7 +154,7 @@ impl Clerk {
         loop {
             match errands.next(self.patience()) {
                 Some(Errand::Reload) => service::reload(|| self.reload()),
-                Some(Errand::Lists) => self.put_in_force(self.config.clone()),
+                Some(Errand::Lists) => self.put_in_force(Arc::clone(&self.config)),
                 Some(Errand::Amend(note)) => self.amend(&note),
                 Some(Errand::Order(order)) => orders::carry_out(&order, &self.shared, &self.wakes),
                 None => {}
@@ -233,13 +233,13 @@ impl Clerk {
     fn reload(&mut self) {
         let new = config::read_again(&self.origin.args, |path| self.origin.place(path));
         let config = match new {
-            Ok(new) => keep_fixed(&self.config, new, self.grants.keep_secs_max),
+            Ok(new) => keep_fixed(&self.config, new, self.grants.keep_secs_max).map(Arc::new),
             Err(fatal) if fatal.exit == Exit::NoInput => {
                 log::warn!(
                     "{fatal} (files must be readable for tracker.user and, if there is a \
                      tracker.rootdir, lie inside); the settings in force stay"
                 );
-                Ok(self.config.clone())
+                Ok(Arc::clone(&self.config))
             }
             Err(fatal) => Err(fatal),
         };
@@ -251,7 +251,7 @@ impl Clerk {
     }
 
     /// Reads the files that a configuration names, and goes by both.
-    fn put_in_force(&mut self, config: Config) {
+    fn put_in_force(&mut self, config: Arc<Config>) {
         match rules::read(&config, self.grants, Occasion::Reload) {
             Ok(mut rules) => {
                 journal::keep_to(&config);

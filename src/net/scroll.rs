@@ -165,7 +165,7 @@ impl Scroll {
 fn next_piece(entries: &mut [Entry]) -> &mut [Entry] {
     let len = entries.len().min(ENTRIES_A_PIECE);
     if len < entries.len() {
-        entries.select_nth_unstable_by_key(len, |entry| entry.info_hash);
+        Entry::bring_forward(entries, len);
     }
     let piece = &mut entries[..len];
     piece.sort_unstable_by_key(|entry| entry.info_hash);

@@ -75,10 +75,10 @@ impl Page {
 
     /// Drops what is too much.
     fn trim(&mut self) {
-        if self.entries.len() > self.entries_max {
-            let last = self.entries_max - 1;
-            let by = |entry: &Entry| entry.info_hash;
-            let (_, last, _) = self.entries.select_nth_unstable_by_key(last, by);
+        if self.entries.len() <= self.entries_max {
+            return;
+        }
+        if let Some(last) = Entry::bring_forward(&mut self.entries, self.entries_max) {
             self.among = *self.among.start()..=last.info_hash;
             self.full = true;
             self.entries.truncate(self.entries_max);

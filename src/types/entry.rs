@@ -12,3 +12,12 @@ pub struct Entry {
     /// How long it has had no peers.
     pub idle_secs: Seconds,
 }
+
+impl Entry {
+    /// Brings the first so many of a list to the front, in no order; the last of them.
+    pub fn bring_forward(entries: &mut [Entry], count: usize) -> Option<&Entry> {
+        let last = count.checked_sub(1).filter(|last| *last < entries.len())?;
+        let (_, last, _) = entries.select_nth_unstable_by_key(last, |entry| entry.info_hash);
+        Some(last)
+    }
+}
