@@ -29,8 +29,9 @@
 //! The road is in [`net`]; off the road is [`control`]. There are the main thread, which brings the
 //! workers up and heeds signals, and a clerk, who reads files and the load: what they change, the
 //! workers take over whole at their next turn. A scribe writes snapshots of what the workers hand
-//! him piece by piece. A herald writes status lines, and some threads serve the management API,
-//! which asks the workers by what goes round all of them. The bus has threads that talk to its
+//! him piece by piece. A herald writes status lines and completed downloads, another thread writes
+//! requests down, and some read fifos or serve the management API, which asks the workers by what
+//! goes round all of them. The bus has threads that talk to its
 //! server, and rings between them and the workers, in which no worker waits. The meta-tracker has a
 //! thread that asks other trackers by UDP, and a few that may wait for HTTP, names and peers;
 //! workers hand it what clients want and are told what it learns. A worker that panics keeps its
@@ -57,9 +58,10 @@
 //! | [`tls`] | HTTPS: what goes over a connection, encrypted: a side room, feature `tls` | types |
 //! | [`supervisor`] | who started us: a side room, feature `systemd` | types |
 //! | [`advice`] | what to change on a system: a side room, feature `check-system` | types |
-//! | [`net`] | sockets and the road | types, sys, wire, swarm, access, stats, router, side rooms |
+//! | [`net`] | sockets and the road | types, sys, wire, swarm, access, stats, router; see below |
 //! | [`control`] | everything off the road: threads, files, signals | all |
 //!
+//! Of the side rooms `net` names those on the road: api, cluster, meta, persist and tls.
 //! `tests/tidy.rs` executes this table. Further ideas that carry the house: a peer is its 6 or 18
 //! wire bytes from store to socket; the return address travels with the job, as an opaque ticket;
 //! the clock is read once a turn and handed down as `now`; counters are plain integers of one

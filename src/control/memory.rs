@@ -5,9 +5,7 @@
 //! ```
 //!
 //! What is not the stores' is set aside in full, used or not, so that nothing that happens later
-//! can exceed the limit. The stores' part is shared out anew every second: each worker may hold
-//! what it holds and an equal part of what is free, so that no shard starves while others have
-//! more than they need.
+//! can exceed the limit. The stores' part is shared out anew every second (`net::shares`).
 
 use crate::access::{Gate, Torrents};
 use crate::config::Config;

@@ -5,9 +5,9 @@
 //! to. It never stands on the road: what it changes, workers see at their next turn.
 //!
 //! [`run`] is the story of a process: limits of the system and sockets (`bind`) while it is root,
-//! then `privileges` are dropped, files are read (`rules`) and what there was before comes back
-//! (`restore`, `remember`); workers are put together and set to work (`assembly`, `memory`), and
-//! beside them others, each on threads of his own, until `signals` say stop.
+//! then `privileges` are dropped, files are read (`rules`, with `strangers`) and what there was
+//! before comes back (`restore`, `remember`); workers are put together and set to work (`assembly`,
+//! `memory`), and beside them others, each on threads of his own, until `signals` say stop.
 //!
 //! Those are the clerk (`reload`, with `tempo`), who reads files again and does the `errands` that
 //! `signals`, `fifo`, `api` (as `orders`) and `bus` leave for him; the scribe (`snapshots`), the

@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -174,7 +175,9 @@ impl Clerk {
 
     /// Has the interval follow the load, and the meta-tracker go on.
     fn tick(&mut self) {
-        if self.meta.is_missed(self.shared.clock.read()) {
+        // Whose thread ends now is not missed.
+        let stopping = self.shared.stopping.load(Ordering::Acquire);
+        if !stopping && self.meta.is_missed(self.shared.clock.read()) {
             self.begin_meta(self.shared.rules());
         }
         if let Some(tempo) = &mut self.tempo {

@@ -1,9 +1,8 @@
 //! Snapshots: the scribe, who writes on a thread of his own what the workers hand him.
 //!
-//! He asks one worker at a time for one piece at a time, and asks for the next when it is written.
-//! So a worker is never kept waiting by a disk, what is under way is one piece, and what a worker
-//! does for it in a turn is bounded. The file takes the place of the one before when all of it is
-//! on the disk.
+//! He asks one worker at a time for one piece at a time (`net::pieces`), and asks for the
+//! next when it is written. The file takes the place of the one before when all of it is on the
+//! disk.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -41,6 +40,7 @@ const BAD: &str = ".bad";
 
 /// Where snapshots are asked for.
 pub struct Snapshots {
+    /// There is nothing to ask for without the room.
     _persist: Persist,
     tray: Mutex<Tray>,
     changed: Condvar,

@@ -64,9 +64,12 @@ impl Bulletin {
         }
     }
 
-    /// Puts it up, if there is room.
+    /// Puts it up, if there is room; a line for all goes before the last of what waits.
     fn put(&self, news: News) {
         let mut waiting = self.lock();
+        if waiting.len() == NEWS_MAX && matches!(news, News::Status(_)) {
+            waiting.pop_back();
+        }
         if waiting.len() < NEWS_MAX {
             waiting.push_back(news);
             self.filled.notify_one();
@@ -83,18 +86,47 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::types::{Event, InfoHash, PeerAddr, Want};
 
     fn news(number: usize) -> News {
         News::Status(number.to_string())
     }
 
+    fn completed(number: usize) -> News {
+        News::Completed(
+            number as u64,
+            Announce {
+                info_hash: InfoHash([7; 20]),
+                peer: PeerAddr::V4([192, 0, 2, 7, 0x1a, 0xe1]),
+                peer_id: None,
+                event: Event::Completed,
+                seeder: true,
+                want: Want {
+                    numwant: 0,
+                    both: false,
+                    ids: false,
+                },
+                keep_secs: 3600,
+            },
+        )
+    }
+
     #[test]
     fn news_keep_their_order_and_too_many_are_dropped() {
         let bulletin = Bulletin::default();
-        (0..NEWS_MAX + 3).for_each(|number| bulletin.put(news(number)));
-        assert!((0..NEWS_MAX).all(|number| bulletin.take() == news(number)));
+        (0..NEWS_MAX + 3).for_each(|number| bulletin.put(completed(number)));
+        assert!((0..NEWS_MAX).all(|number| bulletin.take() == completed(number)));
         bulletin.put(news(7));
         assert_eq!(bulletin.take(), news(7), "nothing was left");
+    }
+
+    #[test]
+    fn a_line_for_all_finds_room() {
+        let bulletin = Bulletin::default();
+        (0..NEWS_MAX).for_each(|number| bulletin.put(completed(number)));
+        bulletin.put(news(7));
+        assert!((0..NEWS_MAX - 1).all(|number| bulletin.take() == completed(number)));
+        assert_eq!(bulletin.take(), news(7));
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Hatch {
 pub struct Teller {
     /// What has to wait for room.
     waiting: Vec<Asked>,
-    /// What is on its way, by number.
+    /// What is on its way for the API, by number.
     under_way: Vec<(Api, u32, Sender<Vec<Round>>)>,
     next: u32,
 }

@@ -87,7 +87,7 @@ pub enum Ticket {
     Http(tcp::Return),
     /// To all connections that wait for the sheets of all workers.
     Survey,
-    /// To who asked by the hatch.
+    /// To who asked by the hatch, which only the management API does.
     Hatch(Api, u32),
     /// To an answer that is to be completed by what others know.
     Relay(meta::Slot),

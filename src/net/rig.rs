@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 
-use crate::access::{Cookie, Gate, Pace, Paces, Penalties, Torrents};
+use crate::access::{Cookie, Gate, Pace, Paces, Penalties, Torrents, neighbourhood};
 use crate::net::conn::{Conn, Next};
 use crate::net::desk::{Desk, Terms};
 use crate::net::rounds::{self, Quest, Round};
@@ -57,7 +57,7 @@ fn rules() -> Rules {
             burst_secs: 60,
             penalties: Penalties::default(),
             sources: 2048,
-            exempt: Arc::default(),
+            exempt: Arc::new(neighbourhood().collect()),
         },
         nodes: Arc::default(),
         quota: Quota::default(),

@@ -183,7 +183,7 @@ pub(super) const META: &[Setting] = &[
         key: "meta.client_swarms",
         value: "N",
         default: "128",
-        help: "Of these, so many for one address",
+        help: "Of these, so many for one address that announces come from",
         kind: Kind::Number(1, 65_536, |d| &mut d.meta.client_swarms),
         ..META_ROW
     },

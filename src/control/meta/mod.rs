@@ -78,7 +78,7 @@ impl Service {
         };
         if !self.direct(&brief) {
             let thread = self.start(brief).unwrap_or_else(|error| {
-                log::error!("meta: off, since it can't start: {error}");
+                log::error!("meta: it can't start, and is tried again in a minute: {error}");
                 None
             });
             let at = self.clock.read();

@@ -129,7 +129,8 @@ impl Thread {
             running: 0,
             saved,
             saved_at: now,
-            looked_at: now,
+            // Started anew, it may have been given older texts than the files have now.
+            looked_at: 0,
             unheard: 0,
         }))
     }

@@ -96,8 +96,7 @@ pub struct Engine {
     due: BTreeSet<(Millis, InfoHash)>,
     /// Torrents by when they were wished for last.
     order: BTreeSet<(Millis, InfoHash)>,
-    /// How many torrents each address has, by where its announces come from: what they say of
-    /// themselves may be anything.
+    /// How many torrents each address has from which announces come.
     holdings: HashMap<IpAddr, usize>,
     pub(super) courier: Courier<Errand>,
     jobs: VecDeque<(Errand, Job)>,

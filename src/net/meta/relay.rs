@@ -60,6 +60,7 @@ pub type Settled = (Ticket, Counts, Peers);
 /// The place of an answer that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
+    /// There is none without the room.
     _built: Built,
     place: u16,
     generation: u16,

@@ -68,7 +68,7 @@ impl Table {
             purpose: settings.dht,
             port: settings.dht_port,
             bootstrap: settings.dht_bootstrap.clone(),
-            known: Mutex::new(known.to_vec()),
+            known: Mutex::new(known.iter().take(NODES_MAX).copied().collect()),
             node: Mutex::default(),
             under_way: AtomicUsize::new(0),
             len: AtomicUsize::new(0),
