@@ -10,6 +10,8 @@ use std::io;
 use std::mem;
 use std::net::SocketAddr;
 
+use mio::net::TcpStream;
+
 use crate::net::desk::Desk;
 use crate::net::http::{self, Asked, Http, Outcome, Pending};
 use crate::net::rounds::{Quest, Round};
@@ -19,7 +21,7 @@ use crate::net::stream::{Got, Stream};
 use crate::net::workspace::Workspace;
 use crate::net::{Office, Ticket};
 use crate::stats::Count;
-use crate::stats::traffic::{Call, Fate, Flow, Traffic};
+use crate::stats::traffic::{Call, Fate, Flow, Handshake, Traffic};
 use crate::sys::socket::errno;
 use crate::types::{Family, Seconds};
 use crate::wire::http::{Head, Status};
@@ -112,9 +114,9 @@ impl Conn {
         self.seat = Some(seat);
     }
 
-    /// Its bytes, by the socket that is to be registered.
-    pub fn stream(&mut self) -> &mut Stream {
-        &mut self.stream
+    /// The socket, to be registered.
+    pub fn socket(&mut self) -> &mut TcpStream {
+        self.stream.socket()
     }
 
     /// The family of the other end.
@@ -237,9 +239,8 @@ impl Conn {
         if begins {
             self.count_answer(0, with);
         }
-        let len = with.out.len() as u64;
-        desk.counters
-            .add(self.family(), Count::FullScrapeBytes, len);
+        let (family, len) = (self.family(), with.out.len() as u64);
+        desk.counters.add(family, Count::FullScrapeBytes, len);
         self.since = desk.now;
         if !self.write(&with.out, &mut with.traffic) {
             return Next::Close;
@@ -260,12 +261,10 @@ impl Conn {
 
     /// What follows an answer that is written whole, as far as the kernel took it.
     fn finish(&mut self, stays: bool, now: Seconds) -> Next {
-        self.state = if stays {
-            State::Reading
-        } else {
-            State::Leaving {
-                swallow: !self.held.is_empty(),
-            }
+        let swallow = !self.held.is_empty();
+        self.state = match stays {
+            true => State::Reading,
+            false => State::Leaving { swallow },
         };
         self.since = now;
         match self.after_write(now) {
@@ -308,9 +307,7 @@ impl Conn {
             desk.counters.count(self.family(), Count::HttpTimeout);
         }
         let status = match self.state {
-            State::Reading if !self.held.is_empty() && !self.is_writing() => {
-                Status::REQUEST_TIMEOUT
-            }
+            State::Reading if took_all && !self.held.is_empty() => Status::REQUEST_TIMEOUT,
             State::Waiting(_) if self.owes_answer() => Status::UNAVAILABLE,
             _ => return Next::Close,
         };
@@ -328,10 +325,14 @@ impl Conn {
     fn read(&mut self, ticket: Ticket, office: &mut Office<'_>, with: &mut Workspace) -> Next {
         while self.unread && !self.is_writing() && !matches!(self.state, State::Waiting(_)) {
             let mut scratch = mem::take(&mut with.scratch);
+            let had_shaken = self.stream.handshake().is_some();
             let read = match self.prefaced {
                 true => self.stream.read_plain(&mut scratch),
                 false => self.stream.read(&mut scratch, &mut with.handshakes),
             };
+            if let Some(handshake) = self.stream.handshake().filter(|_| !had_shaken) {
+                with.traffic.shake(self.family(), handshake);
+            }
             let next = match &read {
                 Ok(Got { len: 0, .. }) => {
                     with.traffic.add(self.end(), 1);
@@ -377,22 +378,20 @@ impl Conn {
         }
         with.out.clear();
         let mut held = mem::take(&mut self.held);
-        let quest;
+        let (done, quest);
         if held.is_empty() {
             let bytes = self.past_blank_lines(bytes);
             if bytes.is_empty() {
                 return Next::Rest;
             }
             self.since = office.desk.now;
-            let (done, wanted) = self.understand(bytes, ticket, office, with);
+            (done, quest) = self.understand(bytes, ticket, office, with);
             held.extend_from_slice(self.past_blank_lines(&bytes[done..]));
-            quest = wanted;
         } else {
             held.extend_from_slice(bytes);
-            let (done, wanted) = self.understand(&held, ticket, office, with);
+            (done, quest) = self.understand(&held, ticket, office, with);
             let rest = self.past_blank_lines(&held[done..]).len();
             held.drain(..held.len() - rest);
-            quest = wanted;
         }
         self.seen = self.seen.min(held.len());
         // An empty buffer keeps no room: most connections are idle most of the time.
@@ -583,6 +582,9 @@ impl Conn {
         traffic.add(Flow::SendSkipped, usize::from(self.is_writing()));
         if self.owes_answer() {
             traffic.meet(self.family(), Fate::Unanswered);
+        }
+        if self.stream.is_amid_handshake() {
+            traffic.shake(self.family(), Handshake::Failed);
         }
         match self.stream.close() {
             Ok(()) => traffic.add(Flow::Closed, 1),

@@ -75,16 +75,20 @@ impl Stream {
         }
     }
 
-    /// What comes of the handshake as it stands; `None` if there is none, or it has not begun.
+    /// Whether the two sides are in the midst of a handshake: it has begun, and is not over.
+    pub fn is_amid_handshake(&self) -> bool {
+        matches!(&self.cipher, Cipher::On(session) if session.is_shaking_hands())
+    }
+
+    /// What came of the handshake; `None` if there is none, or it is not over.
     pub fn handshake(&self) -> Option<Handshake> {
-        let Cipher::On(session) = &self.cipher else {
-            return None;
-        };
-        Some(match (session.is_shaking_hands(), session.is_resumed()) {
-            (true, _) => Handshake::Failed,
-            (false, true) => Handshake::Resumed,
-            (false, false) => Handshake::Whole,
-        })
+        match &self.cipher {
+            Cipher::On(session) if !session.is_shaking_hands() => match session.is_resumed() {
+                true => Some(Handshake::Resumed),
+                false => Some(Handshake::Whole),
+            },
+            _ => None,
+        }
     }
 
     /// Whether it holds something that the kernel has not taken yet.

@@ -16,7 +16,7 @@ use crate::net::seats::{Seat, Usher};
 use crate::net::stream::Stream;
 use crate::net::workspace::Workspace;
 use crate::net::{Office, Ticket};
-use crate::stats::traffic::{Call, Handshake, Traffic};
+use crate::stats::traffic::{Call, Traffic};
 use crate::stats::{Count, Sheet};
 use crate::sys::socket::{self, errno};
 use crate::tls::Session;
@@ -445,14 +445,8 @@ impl Tcp {
         else {
             return;
         };
-        let (before, shaken) = (conn.held_bytes(), conn.stream().handshake());
+        let before = conn.held_bytes();
         let next = task(conn, Ticket::Http(at), &mut self.with);
-        match conn.stream().handshake() {
-            // One that is not over counts when the connection is closed.
-            None | Some(Handshake::Failed) => {}
-            over if over == shaken => {}
-            Some(over) => self.with.traffic.shake(conn.family(), over),
-        }
         let after = conn.held_bytes();
         self.held_bytes = self.held_bytes + after - before;
         match next {
@@ -476,12 +470,8 @@ impl Tcp {
 
     fn close(&mut self, at: usize) {
         let place = &mut self.places[at];
-        if let Some(mut conn) = place.leave() {
+        if let Some(conn) = place.leave() {
             self.held_bytes -= conn.held_bytes();
-            if let Some(Handshake::Failed) = conn.stream().handshake() {
-                let traffic = &mut self.with.traffic;
-                traffic.shake(conn.family(), Handshake::Failed);
-            }
             conn.close(&mut self.with.traffic);
         }
         self.free.push(at);
@@ -509,7 +499,7 @@ impl Place {
         } else {
             Interest::READABLE
         };
-        let socket = conn.stream().socket();
+        let socket = conn.socket();
         match self.registered {
             None => registry.register(socket, token, wanted)?,
             Some(now) if now != wanted => registry.reregister(socket, token, wanted)?,
@@ -533,6 +523,8 @@ mod tests {
     use crate::net::Router;
     use crate::net::rig;
     use crate::net::seats::Seats;
+    use crate::stats::traffic::Handshake;
+    use crate::tls::Server;
 
     /// What one worker has.
     struct Worker {
@@ -564,12 +556,20 @@ mod tests {
 
         /// A client, as far as the worker lets it in.
         fn client(&mut self) -> TcpStream {
-            let client = TcpStream::connect(self.at).unwrap();
+            let client = self.connect();
+            self.accept();
+            client
+        }
+
+        fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.at).unwrap()
+        }
+
+        fn accept(&mut self) {
             let Worker {
                 tcp, router, desk, ..
             } = self;
             tcp.accept(0, &mut Office { router, desk });
-            client
         }
 
         fn taken(&self) -> usize {
@@ -627,6 +627,35 @@ mod tests {
         assert_eq!(worker.taken(), 0);
         clients = (0..5).map(|_| worker.client()).collect();
         assert_eq!(worker.taken(), 5);
+        drop(clients);
+    }
+
+    #[test]
+    fn handshakes_under_way_have_failed_however_they_are_cut() {
+        let pem = include_bytes!("../../tests/tls/one.pem");
+        let Ok(server) = Server::new(pem, include_bytes!("../../tests/tls/one.key")) else {
+            // Nothing is encrypted in this build.
+            return;
+        };
+        let mut worker = Worker::new(&Seats::new(1));
+        worker.desk.tls = Some(server);
+        worker.tcp.listeners[0].encrypts = true;
+        // Two begin one, and one says nothing.
+        let clients = [&b"\x16\x03\x01"[..], b"\x16", b""].map(|bytes| {
+            let mut client = worker.connect();
+            client.write_all(bytes).unwrap();
+            worker.accept();
+            client
+        });
+        let cut = |worker: &Worker| {
+            let [ipv4, ipv6] = worker.tcp.with.traffic.handshakes(Handshake::Failed);
+            (worker.taken(), ipv4 + ipv6)
+        };
+        assert_eq!(cut(&worker), (3, 0));
+        worker.tcp.close(0);
+        assert_eq!(cut(&worker), (2, 1));
+        worker.tcp.rebuild();
+        assert_eq!(cut(&worker), (0, 2));
         drop(clients);
     }
 }
