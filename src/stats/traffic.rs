@@ -53,7 +53,8 @@ pub enum Handshake {
     Whole,
     /// An earlier session that goes on.
     Resumed,
-    /// Nothing: something was wrong, or the client left or was silent before its end.
+    /// Nothing: something was wrong, the client left or was silent before its end, or the tracker
+    /// cut it, for want of room or at its own end.
     Failed,
 }
 
