@@ -30,8 +30,8 @@ impl From<Entry> for Packet {
                 "kind" => kind = value,
                 "hex" | "text" | "repeat" => {}
                 _ => {
-                    let twice = fields.insert(key, value);
-                    assert!(twice.is_none(), "{at}: twice, once as {twice:?}");
+                    let twice = fields.insert(key.clone(), value);
+                    assert!(twice.is_none(), "{at}: {key} twice, once as {twice:?}");
                 }
             }
         }
