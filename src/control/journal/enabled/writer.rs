@@ -5,8 +5,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use super::lines::{self, Format};
@@ -23,7 +22,11 @@ const COMPLAINT_SECS: Seconds = 60;
 
 /// The way to the writer, who comes when there is first something to write to.
 #[derive(Default)]
-pub struct Journal(Option<Sender<Option<Page>>>);
+pub struct Journal(Option<Slot>);
+
+/// What is to be written to from now on, nothing or a file, when that is said anew. Only the last
+/// word counts, so that while a disk hangs no more than one file waits.
+type Slot = Arc<Mutex<Option<Option<Page>>>>;
 
 /// A file, and how it is written.
 struct Page {
@@ -49,19 +52,18 @@ impl Journal {
         if page.is_some() && self.0.is_none() {
             self.0 = Some(start(shared)?);
         }
-        if let Some(pages) = &self.0 {
-            // He never leaves.
-            let _ = pages.send(page);
+        if let Some(slot) = &self.0 {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(page);
             shared.book.nudge();
         }
         Ok(())
     }
 }
 
-fn start(shared: &Arc<Shared>) -> io::Result<Sender<Option<Page>>> {
-    let (sender, pages) = mpsc::channel();
+fn start(shared: &Arc<Shared>) -> io::Result<Slot> {
+    let slot = Slot::default();
     let writer = Writer {
-        pages,
+        slot: Arc::clone(&slot),
         page: None,
         is_torn: false,
         complained: None,
@@ -69,13 +71,12 @@ fn start(shared: &Arc<Shared>) -> io::Result<Sender<Option<Page>>> {
     };
     let thread = thread::Builder::new().name("visitors".into());
     thread.spawn(move || writer.run())?;
-    Ok(sender)
+    Ok(slot)
 }
 
 /// Who writes.
 struct Writer {
-    /// What is to be written to from now on, when that is said anew.
-    pages: Receiver<Option<Page>>,
+    slot: Slot,
     page: Option<Page>,
     /// Whether the last line is not whole.
     is_torn: bool,
@@ -90,7 +91,12 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let mut text = String::new();
         loop {
-            for page in self.pages.try_iter() {
+            let next = self
+                .slot
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
+            if let Some(page) = next {
                 self.page = page;
                 self.is_torn = false;
             }
