@@ -113,7 +113,8 @@ impl Writer {
         };
         let (wall, now) = (clock::wall(), self.shared.clock.read());
         text.clear();
-        if self.is_torn {
+        let was_torn = self.is_torn;
+        if was_torn {
             text.push('\n');
         }
         for visit in batch {
@@ -127,8 +128,7 @@ impl Writer {
             self.is_torn = !written.ends_with(b"\n");
         }
         if let Err(error) = outcome {
-            let whole = written.iter().filter(|byte| **byte == b'\n').count();
-            let lost = batch.len().saturating_sub(whole);
+            let lost = batch.len().saturating_sub(whole_lines(written, was_torn));
             self.complain(&error, lost as u64);
         }
     }
@@ -159,6 +159,13 @@ fn write_some(file: &mut impl Write, mut bytes: &[u8]) -> (usize, io::Result<()>
         }
     }
     (len, Ok(()))
+}
+
+/// How many lines are whole in what was written; if one `was_torn` before, its end comes first, and
+/// it is lost already.
+fn whole_lines(written: &[u8], was_torn: bool) -> usize {
+    let written = written.iter().skip(usize::from(was_torn));
+    written.filter(|byte| **byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -193,5 +200,11 @@ mod tests {
         assert_eq!(written, 12);
         assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::StorageFull);
         assert_eq!(disk.0, b"one\ntwo\nthree\nfour\nf");
+        assert_eq!(whole_lines(&disk.0[8..], false), 2, "fifth is torn");
+        disk.0.clear();
+        let (written, _) = write_some(&mut disk, b"\nsix\nseven\neight\nnine\n");
+        assert_eq!(whole_lines(&disk.0[..written], true), 3);
+        let (written, _) = write_some(&mut disk, b"\nten\n");
+        assert_eq!((written, whole_lines(b"", true)), (0, 0));
     }
 }
