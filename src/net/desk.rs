@@ -251,7 +251,8 @@ impl Desk {
     /// Goes by other rules from now on.
     pub fn obey(&mut self, rules: Rules, book: &Arc<Book>) {
         let is_kept = rules.terms.log_access;
-        self.visitors.keep(is_kept.then_some(book));
+        let book = is_kept.then_some(book);
+        self.visitors.keep(book, &mut self.counters);
         self.terms = rules.terms;
         self.gate = rules.gate;
         self.tls = rules.tls;

@@ -236,6 +236,16 @@ mod journal {
         lines.collect()
     }
 
+    /// How many lines were not written, as the tracker counts them.
+    fn lost(tracker: &Tracker) -> u64 {
+        let mut http = Http::connect(tracker.tcp());
+        let counters = http.get("/stats?mode=counters").text();
+        let mut lines = counters.lines();
+        let counts = lines.find_map(|line| line.strip_prefix("access log lost:"));
+        let counts = counts.unwrap().split_whitespace();
+        counts.map(|count| count.parse::<u64>().unwrap()).sum()
+    }
+
     /// Some of every kind; what the file has of them, the addresses left out.
     fn visit(tracker: &Tracker) -> Vec<String> {
         let hash = torrent(1);
@@ -325,8 +335,13 @@ mod journal {
         tracker.wait_for_line("requests are written where they were");
         Udp::connect(tracker.udp());
         assert_eq!(lines(&path, 2).len(), 2);
+        // Of those who come just before its end, nobody is missed.
+        Udp::connect(tracker.udp());
         tracker.configure("listen.tcp_udp 127.0.0.1:0\n");
         tracker.reload("reload: done");
+        let written = || lines(&path, 2).len() as u64;
+        eventually("all are told", || written() + lost(&tracker) == 3);
+        let len = lines(&path, 2).len() + 1;
         Udp::connect(tracker.udp());
         // What comes at the end is written before the end.
         let line = format!(
@@ -336,7 +351,7 @@ mod journal {
         tracker.configure(&line);
         tracker.reload("reload: done");
         Udp::connect(tracker.udp());
-        tracker.stop_and(|_| assert_eq!(lines(&path, 3).len(), 3));
+        tracker.stop_and(|_| assert_eq!(lines(&path, len).len(), len));
     }
 
     #[test]
@@ -354,16 +369,7 @@ mod journal {
         let mut turn_pages = || (0..30).for_each(|_| assert_eq!(http.get("/no").status, 404));
         turn_pages();
         tracker.wait_for_line("requests are not written");
-        let lost = || {
-            let mut http = Http::connect(tracker.tcp());
-            let counters = http.get("/stats?mode=counters").text();
-            let line = counters
-                .lines()
-                .find(|line| line.contains("access log lost"));
-            let mut words = line.unwrap().split_whitespace();
-            words.any(|word| word.parse().is_ok_and(|lost: u64| lost > 0))
-        };
-        eventually("it is counted", lost);
+        eventually("it is counted", || lost(&tracker) > 0);
         let len = fs::read(&path).unwrap().len();
         assert!(len == 512 || len == 1024, "{len}");
         fs::rename(&path, path.with_extension("old")).unwrap();

@@ -26,7 +26,7 @@ impl Visitors {
     }
 
     /// There is no book.
-    pub fn keep(&mut self, _: Option<&Arc<Book>>) {}
+    pub fn keep(&mut self, _: Option<&Arc<Book>>, _: &mut Counters) {}
 
     /// Nobody is noted.
     pub fn hand_in(&mut self, _: &mut Counters) {}

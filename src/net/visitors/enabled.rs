@@ -120,8 +120,8 @@ impl Visitors {
         self.0.is_some()
     }
 
-    /// Has them written down in this book from now on, or not.
-    pub fn keep(&mut self, book: Option<&Arc<Book>>) {
+    /// Has them written down in this book from now on, or not; then hands in those there are.
+    pub fn keep(&mut self, book: Option<&Arc<Book>>, counters: &mut Counters) {
         match (&mut self.0, book) {
             (None, Some(book)) => {
                 self.0 = Some(Box::new(Batch {
@@ -130,8 +130,8 @@ impl Visitors {
                     lost: 0,
                 }));
             }
-            (Some(batch), None) => {
-                batch.hand_in();
+            (Some(_), None) => {
+                self.hand_in(counters);
                 self.0 = None;
             }
             _ => {}
@@ -221,7 +221,7 @@ mod tests {
         let mut counters = Counters::default();
         visitors.note(visit(1));
         assert!(!visitors.are_noted());
-        visitors.keep(Some(&book));
+        visitors.keep(Some(&book), &mut counters);
         for at in 0..(BATCH * WAITING_MAX + 2 * BATCH + 7) {
             visitors.note(visit(at as Seconds));
         }
@@ -231,18 +231,24 @@ mod tests {
         let kept: Vec<_> = tray.full.iter().flatten().map(|visit| visit.at).collect();
         assert!(kept.into_iter().eq(0..(BATCH * WAITING_MAX) as Seconds));
         drop(tray);
-        // Whoever turns it off loses nothing.
-        book.lock().full.clear();
+        // Nor is anybody missed when it is turned off, be there room or not.
+        let before = counters.total(Count::AccessLost);
         visitors.note(visit(1));
-        visitors.keep(None);
+        visitors.keep(None, &mut counters);
+        assert_eq!(counters.total(Count::AccessLost), before + 1);
+        book.lock().full.clear();
+        visitors.keep(Some(&book), &mut counters);
+        visitors.note(visit(1));
+        visitors.keep(None, &mut counters);
         assert_eq!(book.lock().full.len(), 1);
+        assert_eq!(counters.total(Count::AccessLost), before + 1);
     }
 
     #[test]
     fn who_writes_looks_for_something_else_first() {
         let book = Arc::<Book>::default();
         let mut visitors = Visitors::default();
-        visitors.keep(Some(&book));
+        visitors.keep(Some(&book), &mut Counters::default());
         visitors.note(visit(7));
         visitors.hand_in(&mut Counters::default());
         book.nudge();

@@ -109,7 +109,8 @@ impl Writer {
 
     fn write(&mut self, batch: &[Visit], text: &mut String) {
         let Some(page) = &mut self.page else {
-            return;
+            // They came just before nothing was to be written any more.
+            return self.shared.count(Count::AccessLost, batch.len() as u64);
         };
         let (wall, now) = (clock::wall(), self.shared.clock.read());
         text.clear();
