@@ -8,7 +8,7 @@ from tests_of_asking import udp
 
 BATCH = 1500
 WINDOW = 50
-ROUNDS_MAX = 24
+ROUNDS_MAX = 80
 ROUNDS_MIN = 4
 SHARE_MAX = 1.05
 KB_MAX = 16

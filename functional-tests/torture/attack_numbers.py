@@ -70,7 +70,7 @@ def numbers_by_udp(scene: Scene) -> None:
                 for other in ({}, {FIELDS[number - 1]: BOUNDS[-1]}, {FIELDS[number - 1]: 0}):
                     said = {"info_hash": TORRENT, name: value, **other}
                     sent.append(messages.announce(good, len(sent), **said))
-        answers = udp.answers(sent, window=8)
+        answers = udp.answers_to_all(sent, window=8)
         if scene.is_trackerd:
             scene.findings.at_least(
                 f"answered of {len(sent):,}", int(len(sent) * 0.99), len(answers))
