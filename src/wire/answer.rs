@@ -76,7 +76,11 @@ impl<'a> Announce<'a> {
                 .extend_from_slice(compact::whole(Family::V6, bytes)?);
         }
         Some(Announce {
-            counts: parse_counts(dict),
+            // How many of the leechers download is for scrapes to tell (BEP 21).
+            counts: Counts {
+                paused: 0,
+                ..parse_counts(dict)
+            },
             external_ip: dict
                 .value(b"external ip")
                 .and_then(Value::bytes)
@@ -318,6 +322,17 @@ mod tests {
     use super::*;
     use proptest::collection::vec;
     use proptest::prelude::*;
+
+    #[test]
+    fn who_downloads_is_told_by_scrapes_alone() {
+        let body = b"d10:incompletei3e11:downloadersi0e8:intervali18e5:peers0:e";
+        let counts = Announce::parse(body, &mut Peers::default()).map(|answer| answer.counts);
+        let leechers = Counts {
+            leechers: 3,
+            ..Counts::default()
+        };
+        assert_eq!(counts, Some(leechers));
+    }
 
     #[test]
     fn peers6_is_for_those_who_can_use_it() {
