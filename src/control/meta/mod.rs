@@ -173,9 +173,8 @@ mod tests {
         let (way, later) = (service.way().cloned().unwrap(), 2 * PAUSE_SECS);
         assert!(service.is_wanted() && !service.is_missed(later));
         way.close();
-        let start = std::time::Instant::now();
         while !service.is_missed(later) {
-            assert!(start.elapsed().as_secs() < 20, "it goes on");
+            assert!(clock.read() < 20, "it goes on");
             std::thread::yield_now();
         }
         assert!(!service.is_missed(clock.read()));
