@@ -124,21 +124,27 @@ def server_killed_and_restarted(scene: Scene) -> str:
             sent[0] += 1
             number += 3
             # The pace of the load; nothing is waited for.
-            time.sleep(0.005)
+            ended.wait(0.005)
 
     threads = [threading.Thread(target=announce, args=(n, i)) for i, n in enumerate(nodes)]
     for thread in threads:
         thread.start()
+
+    def meanwhile(announces: int) -> None:
+        """Goes on when so many more have been answered."""
+        enough = sent[0] + announces
+        until(lambda: sent[0] >= enough, f"{announces} more announces were never answered")
+
     try:
-        time.sleep(1)
+        meanwhile(400)
         server.kill()
-        time.sleep(3)
+        meanwhile(1200)
         # It has forgotten everything; what was told meanwhile was kept by those who told it.
         server.start()
-        time.sleep(1)
+        meanwhile(400)
         server.kill()
         server.start()
-        time.sleep(0.5)
+        meanwhile(200)
     finally:
         ended.set()
         for thread in threads:
